@@ -1,0 +1,144 @@
+//! Making, naming and joining sockets. All of them are close-on-exec, and blocking unless asked for otherwise.
+
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+use nix::errno::Errno;
+
+use crate::address::RawAddress;
+use crate::descriptor::set_nonblocking;
+use crate::error::check;
+use crate::{Address, Error, Readiness, Result, platform, poll, take_error};
+
+/// A stream socket of the address's family.
+pub fn stream_socket(address: &Address, nonblocking: bool) -> Result<OwnedFd> {
+    let made = socket(address.family(), libc::SOCK_STREAM, 0)?;
+    if nonblocking {
+        set_nonblocking(made.as_fd(), true)?;
+    }
+    Ok(made)
+}
+
+/// A socket of any family, type and protocol.
+pub fn socket(family: i32, kind: i32, protocol: i32) -> Result<OwnedFd> {
+    platform::socket(family, kind, protocol).map_err(|errno| Error::system("socket", errno))
+}
+
+/// Two connected unix stream sockets.
+#[doc(alias = "socketpair")]
+pub fn pair() -> Result<(OwnedFd, OwnedFd)> {
+    pair_of(libc::AF_UNIX, libc::SOCK_STREAM, 0)
+}
+
+/// Two connected sockets of any family, type and protocol.
+#[doc(alias = "socketpair")]
+pub fn pair_of(family: i32, kind: i32, protocol: i32) -> Result<(OwnedFd, OwnedFd)> {
+    platform::pair(family, kind, protocol).map_err(|errno| Error::system("socketpair", errno))
+}
+
+/// Connects. A non-blocking socket answers `EINPROGRESS` (TCP: wait until writable, then [`take_error`])
+/// or `EAGAIN` (unix: the listener's queue is full, try again later; nothing tells when).
+pub fn connect(socket: BorrowedFd<'_>, address: &Address) -> Result<()> {
+    let raw = RawAddress::encode("connect", address)?;
+    let mut interrupted = false;
+    loop {
+        // SAFETY: `raw` is an address of the length given.
+        match Errno::result(unsafe { libc::connect(socket.as_raw_fd(), raw.as_ptr(), raw.length()) }) {
+            Ok(_) => return Ok(()),
+            Err(Errno::EINTR) => interrupted = true,
+            // An interrupted TCP connect goes on by itself.
+            Err(Errno::EISCONN) if interrupted => return Ok(()),
+            Err(Errno::EALREADY) if interrupted => {
+                poll(socket, Readiness::WRITABLE, None)?;
+                return take_error(socket);
+            }
+            Err(errno) => return Err(Error::system("connect", errno)),
+        }
+    }
+}
+
+/// Names the socket. An empty unix name makes Linux choose an abstract one.
+pub fn bind(socket: BorrowedFd<'_>, address: &Address) -> Result<()> {
+    let raw = RawAddress::encode("bind", address)?;
+    // SAFETY: `raw` is an address of the length given.
+    check("bind", unsafe {
+        libc::bind(socket.as_raw_fd(), raw.as_ptr(), raw.length())
+    })?;
+    Ok(())
+}
+
+/// Makes a bound socket a listener.
+pub fn listen(socket: BorrowedFd<'_>, backlog: i32) -> Result<()> {
+    // SAFETY: takes no pointers.
+    check("listen", unsafe { libc::listen(socket.as_raw_fd(), backlog) })?;
+    Ok(())
+}
+
+/// Takes the next connection and its peer's address; a client that is gone again is passed over.
+///
+/// Waits unless the listener is non-blocking. The new socket is blocking in any case.
+pub fn accept(listener: BorrowedFd<'_>) -> Result<(OwnedFd, Address)> {
+    loop {
+        let mut peer = RawAddress::new();
+        match platform::accept(listener, &mut peer) {
+            // Other families (vsock) have no name here.
+            Ok(socket) => return Ok((socket, peer.decode().unwrap_or(Address::Unix(Vec::new())))),
+            Err(Errno::EINTR | Errno::ECONNABORTED) => {}
+            Err(errno) => return Err(Error::system("accept", errno)),
+        }
+    }
+}
+
+pub(crate) fn socket_name(socket: BorrowedFd<'_>) -> Result<RawAddress> {
+    name("getsockname", socket, libc::getsockname)
+}
+
+type GetName = unsafe extern "C" fn(libc::c_int, *mut libc::sockaddr, *mut libc::socklen_t) -> libc::c_int;
+
+fn name(syscall: &'static str, socket: BorrowedFd<'_>, get: GetName) -> Result<RawAddress> {
+    let mut raw = RawAddress::new();
+    let mut length = raw.length();
+    // SAFETY: `raw` has `length` writable bytes.
+    check(syscall, unsafe {
+        get(socket.as_raw_fd(), raw.as_mut_ptr(), &mut length)
+    })?;
+    raw.set_length(length);
+    Ok(raw)
+}
+
+/// The socket's own address.
+#[doc(alias = "getsockname")]
+pub fn local_address(socket: BorrowedFd<'_>) -> Result<Address> {
+    socket_name(socket)?
+        .decode()
+        .ok_or(Error::Unsupported("this address family"))
+}
+
+/// The address of the other end.
+#[doc(alias = "getpeername")]
+pub fn peer_address(socket: BorrowedFd<'_>) -> Result<Address> {
+    let name = name("getpeername", socket, libc::getpeername)?;
+    name.decode().ok_or(Error::Unsupported("this address family"))
+}
+
+/// Which direction to close.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shutdown {
+    /// `SHUT_RD`
+    Read,
+    /// `SHUT_WR`
+    Write,
+    /// `SHUT_RDWR`
+    Both,
+}
+
+/// Closes one direction or both, for everyone who shares the socket.
+pub fn shutdown(socket: BorrowedFd<'_>, how: Shutdown) -> Result<()> {
+    let how = match how {
+        Shutdown::Read => libc::SHUT_RD,
+        Shutdown::Write => libc::SHUT_WR,
+        Shutdown::Both => libc::SHUT_RDWR,
+    };
+    // SAFETY: takes no pointers.
+    check("shutdown", unsafe { libc::shutdown(socket.as_raw_fd(), how) })?;
+    Ok(())
+}

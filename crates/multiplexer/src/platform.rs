@@ -1,0 +1,102 @@
+//! What differs between operating systems, all of it: the rest of the crate has no `cfg` of its own.
+//! Where a mechanism is missing, its stand-in is a type without values whose constructors fail.
+
+use std::os::fd::{BorrowedFd, RawFd};
+
+use nix::errno::Errno;
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod epoll;
+#[cfg(any(
+    target_vendor = "apple",
+    target_os = "freebsd",
+    target_os = "dragonfly",
+    target_os = "openbsd"
+))]
+mod kqueue;
+// On Linux it is compiled for its test only.
+#[cfg(any(test, not(any(target_os = "linux", target_os = "android"))))]
+#[cfg_attr(any(target_os = "linux", target_os = "android"), allow(dead_code))]
+mod no_epoll;
+#[cfg(not(any(
+    target_vendor = "apple",
+    target_os = "freebsd",
+    target_os = "dragonfly",
+    target_os = "openbsd"
+)))]
+mod no_kqueue;
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) use epoll::Epoll;
+#[cfg(any(
+    target_vendor = "apple",
+    target_os = "freebsd",
+    target_os = "dragonfly",
+    target_os = "openbsd"
+))]
+pub(crate) use kqueue::{Kqueue, kq};
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) use no_epoll::Epoll;
+#[cfg(not(any(
+    target_vendor = "apple",
+    target_os = "freebsd",
+    target_os = "dragonfly",
+    target_os = "openbsd"
+)))]
+pub(crate) use no_kqueue::{Kqueue, kq};
+
+/// The calls behind the reactor, for its errors.
+pub(crate) const CREATE: &str = if EPOLL { "epoll_create1" } else { "kqueue" };
+pub(crate) const CONTROL: &str = if EPOLL { "epoll_ctl" } else { "kevent" };
+pub(crate) const WAIT: &str = if EPOLL { "epoll_wait" } else { "kevent" };
+pub(crate) const WAKER: &str = if EPOLL { "eventfd" } else { "kevent" };
+const EPOLL: bool = cfg!(any(target_os = "linux", target_os = "android"));
+
+/// A number as a descriptor, for calls that look it up and report a closed one themselves. -1 is not a `BorrowedFd`.
+pub(crate) fn borrow<'a>(fd: RawFd) -> nix::Result<BorrowedFd<'a>> {
+    if fd < 0 {
+        return Err(Errno::EBADF);
+    }
+    // SAFETY: not -1. The callers pass it to one system call and keep it no longer.
+    Ok(unsafe { BorrowedFd::borrow_raw(fd) })
+}
+
+/// The masks `poll(2)` has here.
+pub(crate) const POLL_CONSTANTS: &[(&str, i16)] = &[
+    ("POLLIN", libc::POLLIN),
+    ("POLLPRI", libc::POLLPRI),
+    ("POLLOUT", libc::POLLOUT),
+    ("POLLERR", libc::POLLERR),
+    ("POLLHUP", libc::POLLHUP),
+    ("POLLNVAL", libc::POLLNVAL),
+    ("POLLRDNORM", libc::POLLRDNORM),
+    ("POLLRDBAND", libc::POLLRDBAND),
+    ("POLLWRNORM", libc::POLLWRNORM),
+    ("POLLWRBAND", libc::POLLWRBAND),
+    #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
+    ("POLLRDHUP", libc::POLLRDHUP),
+    // The libc crate does not name it.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    ("POLLMSG", 0x400),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Error;
+
+    #[test]
+    fn a_missing_epoll_fails_when_it_is_made() {
+        assert_eq!(no_epoll::Epoll::new().unwrap_err(), Error::Unsupported("epoll"));
+        let (reader, _writer) = nix::unistd::pipe().unwrap();
+        assert_eq!(
+            no_epoll::Epoll::from_fd(reader).unwrap_err(),
+            Error::Unsupported("epoll")
+        );
+    }
+
+    #[test]
+    fn negative_numbers_are_not_descriptors() {
+        assert_eq!(borrow(-1).unwrap_err(), Errno::EBADF);
+    }
+}
