@@ -1,0 +1,5 @@
+//! Sets up linking against Node-API.
+
+fn main() {
+    napi_build::setup();
+}

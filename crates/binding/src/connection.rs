@@ -1,0 +1,427 @@
+//! A connection: descriptor, decoder, outbox, and what is known of the descriptor's readiness.
+
+use std::collections::VecDeque;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+use fdwire_ancillary::{self as ancillary, Error, Readiness};
+use fdwire_framing::{Decoder, Outbox};
+use fdwire_multiplexer::{Budget, Event, Interest, Token};
+use napi::Result;
+use napi::bindgen_prelude::Buffer;
+use napi_derive::napi;
+
+use crate::codes::{READABLE, WRITABLE, duration};
+use crate::descriptors::bad_descriptor;
+use crate::environment::{self, Entry, Shared, Source};
+use crate::realm::Realm;
+use crate::shared_body::SharedBody;
+
+/// What system calls the descriptor takes.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Transport {
+    /// `sendmsg` and `recvmsg`, with descriptors.
+    Unix,
+    /// `sendmsg` and `recvmsg`, bytes only.
+    Socket,
+    /// `read` and `write`: pipes, ttys.
+    File,
+    /// No descriptor: JavaScript carries the bytes.
+    Stream,
+}
+
+pub(crate) struct Connection {
+    fd: Option<OwnedFd>,
+    pub(crate) transport: Transport,
+    token: Token,
+    pub(crate) decoder: Decoder<OwnedFd>,
+    pub(crate) outbox: Outbox<SharedBody, OwnedFd>,
+    pub(crate) budget: Budget,
+    pub(crate) max_message_size: u64,
+    pub(crate) read_ahead: bool,
+    pub(crate) acknowledge: bool,
+    /// Sent descriptors that the peer has not acknowledged yet.
+    pub(crate) held: VecDeque<Vec<OwnedFd>>,
+    /// There may be something to read: true until a read says otherwise, and again from the next event on.
+    pub(crate) readable: bool,
+    /// The peer closed its side: from now on only reading tells what is left.
+    pub(crate) hung_up: bool,
+    pub(crate) ended: bool,
+    /// The body read last was large: the next header is read by itself, so that its body needs no copy.
+    pub(crate) large: bool,
+    /// The `-errno` of the write that failed, until JavaScript has heard of it.
+    pub(crate) send_error: i32,
+    /// The stream broke inside a frame: nothing can follow, and the error stays.
+    pub(crate) broken: bool,
+    /// JavaScript wants to hear of the next chance to read.
+    awaiting_read: bool,
+    /// JavaScript wants to hear of the next chance to write; the kernel refused the last one, or the budget did.
+    pub(crate) awaiting_write: bool,
+    registered: Option<Interest>,
+    referenced: bool,
+    active: bool,
+}
+
+impl Connection {
+    fn new(fd: Option<OwnedFd>, transport: Transport, token: Token, options: &ConnectionOptions) -> Connection {
+        Connection {
+            fd,
+            transport,
+            token,
+            decoder: Decoder::new(),
+            outbox: Outbox::new(),
+            budget: Budget::new(),
+            max_message_size: options.max_message_size as u64,
+            read_ahead: options.read_ahead,
+            acknowledge: options.acknowledge_fds,
+            held: VecDeque::new(),
+            readable: true,
+            hung_up: false,
+            ended: false,
+            large: false,
+            send_error: 0,
+            broken: false,
+            awaiting_read: false,
+            awaiting_write: false,
+            registered: None,
+            referenced: true,
+            active: false,
+        }
+    }
+
+    /// The descriptor; EBADF where there is none.
+    pub(crate) fn fd(&self) -> std::result::Result<BorrowedFd<'_>, Error> {
+        self.fd.as_ref().map(AsFd::as_fd).ok_or_else(bad_descriptor)
+    }
+
+    /// Notes what the reactor saw; queued bytes go out without JavaScript. Returns what JavaScript is to hear.
+    pub(crate) fn ready(&mut self, shared: &Shared, event: Event) -> u32 {
+        let mut flags = 0;
+        if event.readable {
+            self.readable = true;
+            self.hung_up |= event.read_closed;
+            if self.awaiting_read {
+                self.awaiting_read = false;
+                flags |= READABLE;
+            }
+        }
+        if event.writable && self.awaiting_write && self.flush(shared) {
+            flags |= WRITABLE;
+        }
+        self.update(shared);
+        flags
+    }
+
+    /// JavaScript waits for something to read.
+    pub(crate) fn await_read(&mut self, shared: &Shared) -> std::result::Result<(), i32> {
+        self.awaiting_read = true;
+        self.update(shared);
+        self.register(shared)
+    }
+
+    /// The turn's budget is used up: the connection is reported again in the next turn.
+    pub(crate) fn await_turn(&mut self, shared: &Shared, writing: bool) {
+        if writing {
+            self.awaiting_write = true;
+        } else {
+            self.awaiting_read = true;
+        }
+        shared.reactor.borrow_mut().resume(self.token);
+        self.update(shared);
+    }
+
+    /// Registers for what is waited for. Reading stays registered (it is edge-triggered); writing only while blocked.
+    pub(crate) fn register(&mut self, shared: &Shared) -> std::result::Result<(), i32> {
+        let reading = self.awaiting_read || matches!(self.registered, Some(Interest::Read | Interest::ReadWrite));
+        let interest = match (reading, self.awaiting_write) {
+            (true, true) => Interest::ReadWrite,
+            (false, true) => Interest::Write,
+            (true, false) => Interest::Read,
+            (false, false) => return self.deregister(shared),
+        };
+        if self.registered == Some(interest) {
+            return Ok(());
+        }
+        let Ok(fd) = self.fd() else { return Ok(()) };
+        let reactor = shared.reactor.borrow();
+        let result = match self.registered {
+            None => reactor.register(fd, self.token, interest),
+            Some(_) => reactor.reregister(fd, self.token, interest),
+        };
+        result.map_err(|error| shared.fail_multiplexer(&error))?;
+        self.registered = Some(interest);
+        Ok(())
+    }
+
+    fn deregister(&mut self, shared: &Shared) -> std::result::Result<(), i32> {
+        if self.registered.take().is_some()
+            && let Ok(fd) = self.fd()
+        {
+            // It may be gone from the kernel's table already: nothing to undo then.
+            let _ = shared.reactor.borrow().deregister(fd);
+        }
+        Ok(())
+    }
+
+    /// Counts the connection as pending, or no longer.
+    pub(crate) fn update(&mut self, shared: &Shared) {
+        let active = (self.awaiting_read || self.awaiting_write) && self.referenced;
+        if active != self.active {
+            self.active = active;
+            shared.activate(active);
+        }
+    }
+
+    fn stop(&mut self, shared: &Shared) {
+        self.awaiting_read = false;
+        self.awaiting_write = false;
+        self.update(shared);
+        let _ = self.deregister(shared);
+    }
+
+    fn has_read_ahead(&self) -> bool {
+        self.decoder.buffered() > 0 || self.decoder.in_body() || self.ended
+    }
+
+    /// Whether a receive would find something: bytes, the end, or an error. Waits that long for it.
+    fn poll(&mut self, timeout: Option<Duration>) -> std::result::Result<bool, Error> {
+        self.settle_acknowledgements();
+        if self.has_read_ahead() {
+            return Ok(true);
+        }
+        if self.transport != Transport::Stream && (self.readable || timeout != Some(Duration::ZERO)) {
+            self.readable = ancillary::poll(self.fd()?, Readiness::READABLE, timeout)?.readable;
+        }
+        Ok(self.readable)
+    }
+}
+
+/// What a connection is made with.
+#[napi(object)]
+pub struct ConnectionOptions {
+    /// Bytes a message may have at the most.
+    pub max_message_size: f64,
+    /// Whether reads may go past a frame.
+    pub read_ahead: bool,
+    /// Whether descriptors are acknowledged as on macOS.
+    pub acknowledge_fds: bool,
+}
+
+/// Calls `f` with a connection; a number that is none any more is EBADF.
+pub(crate) fn with_connection(id: u32, f: impl FnOnce(&Shared, &Realm, &mut Connection) -> i32) -> Result<i32> {
+    environment::with(
+        |environment| match environment.sources.borrow_mut().get_mut(id as usize) {
+            Some(Entry {
+                source: Source::Connection(connection),
+                realm,
+                ..
+            }) => f(&environment.shared, realm, connection),
+            _ => -libc::EBADF,
+        },
+    )
+}
+
+fn transport(fd: &OwnedFd) -> std::result::Result<Transport, Error> {
+    match ancillary::socket_family(fd.as_fd()) {
+        Ok(libc::AF_UNIX) => Ok(Transport::Unix),
+        Ok(_) => Ok(Transport::Socket),
+        Err(error) if error.errno() as i32 == libc::ENOTSOCK => Ok(Transport::File),
+        Err(error) => Err(error),
+    }
+}
+
+/// Makes a connection of a descriptor that JavaScript holds. Returns its number, or `-errno` with the descriptor left
+/// where it was.
+#[napi]
+pub fn connection_open(realm: u32, fd: i32, options: ConnectionOptions) -> Result<i32> {
+    environment::with(|environment| {
+        let shared = &environment.shared;
+        let Some(owned) = shared.take_back(fd) else {
+            return Ok(shared.fail(&bad_descriptor()));
+        };
+        match transport(&owned) {
+            Ok(transport) => {
+                let realm = environment.realm(realm)?;
+                let make =
+                    |token| Source::Connection(Box::new(Connection::new(Some(owned), transport, token, &options)));
+                Ok(environment.insert(realm, make) as i32)
+            }
+            Err(error) => {
+                shared.hand_out(owned);
+                Ok(shared.fail(&error))
+            }
+        }
+    })?
+}
+
+/// Makes a connection whose bytes JavaScript carries.
+#[napi]
+pub fn connection_open_stream(realm: u32, options: ConnectionOptions) -> Result<i32> {
+    environment::with(|environment| {
+        let realm = environment.realm(realm)?;
+        let make = |token| Source::Connection(Box::new(Connection::new(None, Transport::Stream, token, &options)));
+        Ok(environment.insert(realm, make) as i32)
+    })?
+}
+
+/// Whether the connection carries descriptors.
+#[napi]
+pub fn connection_carries_descriptors(id: u32) -> Result<bool> {
+    Ok(with_connection(id, |_, _, connection| {
+        i32::from(connection.transport == Transport::Unix)
+    })? == 1)
+}
+
+/// The descriptor's number.
+#[napi]
+pub fn connection_descriptor(id: u32) -> Result<i32> {
+    with_connection(id, |_, _, connection| connection.fd().map_or(-1, |fd| fd.as_raw_fd()))
+}
+
+/// Whether a pending operation keeps the process alive.
+#[napi]
+pub fn connection_reference(id: u32, referenced: bool) -> Result<i32> {
+    with_connection(id, |shared, _, connection| {
+        connection.referenced = referenced;
+        connection.update(shared);
+        0
+    })
+}
+
+/// Changes how many bytes a received message may have: a handshake has a limit of its own.
+#[napi]
+pub fn connection_limit(id: u32, max_message_size: f64) -> Result<i32> {
+    with_connection(id, |_, _, connection| {
+        connection.max_message_size = max_message_size as u64;
+        0
+    })
+}
+
+/// 1 when a receive would find something, else 0. Blocks for at most `timeout` milliseconds.
+#[napi]
+pub fn connection_poll(id: u32, timeout: f64) -> Result<i32> {
+    with_connection(id, |shared, _, connection| match connection.poll(duration(timeout)) {
+        Ok(ready) => i32::from(ready),
+        Err(error) => shared.fail(&error),
+    })
+}
+
+/// 1 when something was read ahead, the peer's end included, else 0. Asks nobody.
+#[napi]
+pub fn connection_read_ahead(id: u32) -> Result<i32> {
+    with_connection(id, |_, _, connection| i32::from(connection.has_read_ahead()))
+}
+
+/// Asks for one report when there is something to read.
+#[napi]
+pub fn connection_await_read(id: u32) -> Result<i32> {
+    with_connection(id, |shared, _, connection| {
+        connection.await_read(shared).err().unwrap_or(0)
+    })
+}
+
+/// Nobody waits for something to read any more.
+#[napi]
+pub fn connection_forget_read(id: u32) -> Result<i32> {
+    with_connection(id, |shared, _, connection| {
+        connection.awaiting_read = false;
+        connection.update(shared);
+        0
+    })
+}
+
+/// Closes the descriptor, with all that is read ahead or queued.
+#[napi]
+pub fn connection_close(id: u32) -> Result<()> {
+    environment::with(|environment| {
+        if let Some(Entry {
+            source: Source::Connection(mut connection),
+            ..
+        }) = environment.remove(id)
+        {
+            connection.stop(&environment.shared);
+        }
+    })
+}
+
+/// Hands the descriptor back. EBUSY while writes are queued or bytes read ahead.
+#[napi]
+pub fn connection_release(id: u32) -> Result<i32> {
+    let busy = with_connection(id, |_, _, connection| {
+        let reading = connection.decoder.buffered() > 0 || connection.decoder.in_body();
+        if reading || !connection.outbox.is_empty() {
+            -libc::EBUSY
+        } else {
+            0
+        }
+    })?;
+    if busy != 0 {
+        return Ok(busy);
+    }
+    environment::with(|environment| match environment.remove(id) {
+        Some(Entry {
+            source: Source::Connection(mut connection),
+            ..
+        }) => {
+            connection.stop(&environment.shared);
+            connection.fd.map_or(-libc::EBADF, |fd| environment.shared.hand_out(fd))
+        }
+        _ => -libc::EBADF,
+    })
+}
+
+/// What was read ahead, for moving the connection: the bytes, and the descriptors that came with them.
+#[napi(object)]
+pub struct ReadAhead {
+    /// Bytes, from the next boundary on.
+    pub bytes: Buffer,
+    /// The descriptors, still the connection's.
+    pub fds: Vec<i32>,
+    /// For each group of descriptors: the offset of its byte, how many, and whether a read ended there (1 or 0).
+    pub tags: Vec<f64>,
+    /// Acknowledgements that are due.
+    pub acknowledgements: u32,
+}
+
+/// A copy of what was read ahead; none inside a large message, or where descriptors were lost.
+#[napi]
+pub fn connection_export(id: u32) -> Result<Option<ReadAhead>> {
+    let mut exported = None;
+    with_connection(id, |_, _, connection| {
+        exported = connection.decoder.snapshot().map(|snapshot| ReadAhead {
+            bytes: snapshot.bytes.to_vec().into(),
+            fds: snapshot
+                .tags
+                .iter()
+                .flat_map(|(_, fds, _)| fds.iter().map(|fd| fd.as_raw_fd()))
+                .collect(),
+            tags: snapshot
+                .tags
+                .iter()
+                .flat_map(|&(offset, fds, exact)| [offset as f64, fds.len() as f64, f64::from(exact)])
+                .collect(),
+            acknowledgements: snapshot.acknowledgements_due as u32,
+        });
+        0
+    })?;
+    Ok(exported)
+}
+
+/// Gives a new connection what was read ahead elsewhere. The descriptors are held for JavaScript.
+#[napi]
+pub fn connection_import(id: u32, read_ahead: ReadAhead) -> Result<i32> {
+    with_connection(id, |shared, _, connection| {
+        let start = connection.decoder.end();
+        connection.decoder.feed(&read_ahead.bytes);
+        let mut fds = read_ahead.fds.iter().filter_map(|&fd| shared.take_back(fd));
+        for tag in read_ahead.tags.chunks_exact(3) {
+            let group = fds.by_ref().take(tag[1] as usize).collect();
+            connection.decoder.attach(start + tag[0] as u64, group, tag[2] != 0.0);
+        }
+        for _ in 0..read_ahead.acknowledgements {
+            connection.decoder.expect_acknowledgement();
+            connection.held.push_back(Vec::new());
+        }
+        0
+    })
+}

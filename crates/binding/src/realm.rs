@@ -1,0 +1,185 @@
+//! One loaded copy of the JavaScript layer: its callback, and the memory shared with it.
+
+use std::cell::{Cell, RefCell};
+use std::ptr;
+
+use napi::bindgen_prelude::{Float64Array, Function, Int32Array, JsValue, Uint8Array, Uint32Array};
+use napi::{Env, Result, check_status, sys};
+
+use crate::codes::{REPORT_DESCRIPTORS, REPORT_LENGTH, REPORT_QUEUED, REPORT_WORDS, REPORT_WRITTEN};
+
+/// `(id, flags)` of one source that has something for JavaScript.
+pub(crate) type Notice = (u32, u32);
+
+pub(crate) struct Realm {
+    env: sys::napi_env,
+    context: sys::napi_async_context,
+    dispatch: sys::napi_ref,
+    report: Float64Array,
+    descriptors: Int32Array,
+    events: Uint32Array,
+    /// Where small messages are received.
+    pub(crate) room: RefCell<Option<Room>>,
+    /// Where JavaScript frames small messages to be sent.
+    pub(crate) stages: RefCell<Vec<Uint8Array>>,
+    /// What JavaScript is to hear of in this turn.
+    notices: RefCell<Vec<Notice>>,
+    closed: Cell<bool>,
+}
+
+/// Room for small messages, and words for their lengths.
+pub(crate) struct Room {
+    pub(crate) memory: Uint8Array,
+    pub(crate) lengths: Uint32Array,
+}
+
+impl Realm {
+    pub(crate) fn new(
+        env: &Env,
+        dispatch: Function<'_, u32, ()>,
+        report: Float64Array,
+        descriptors: Int32Array,
+        events: Uint32Array,
+    ) -> Result<Realm> {
+        if report.len() < REPORT_WORDS as usize || events.len() < 2 {
+            return Err(napi::Error::new(
+                napi::Status::InvalidArg,
+                "shared memory too short".to_owned(),
+            ));
+        }
+        let raw = env.raw();
+        let mut reference = ptr::null_mut();
+        let mut context = ptr::null_mut();
+        let name = env.create_string("fdwire")?;
+        // SAFETY: called on the JavaScript thread with values of this environment.
+        unsafe {
+            check_status!(sys::napi_create_reference(raw, dispatch.raw(), 1, &mut reference))?;
+            check_status!(sys::napi_async_init(raw, ptr::null_mut(), name.raw(), &mut context))?;
+        }
+        Ok(Realm {
+            env: raw,
+            context,
+            dispatch: reference,
+            report,
+            descriptors,
+            events,
+            room: RefCell::default(),
+            stages: RefCell::default(),
+            notices: RefCell::default(),
+            closed: Cell::new(false),
+        })
+    }
+
+    pub(crate) fn close(&self) {
+        self.closed.set(true);
+    }
+
+    pub(crate) fn env(&self) -> sys::napi_env {
+        self.env
+    }
+
+    fn word(&self, index: u32, value: f64) {
+        // SAFETY: the view is kept alive by this realm, `index` is below REPORT_WORDS, and JavaScript runs on this
+        // thread only, so nothing else touches the memory meanwhile.
+        unsafe {
+            self.report
+                .as_ref()
+                .as_ptr()
+                .cast_mut()
+                .add(index as usize)
+                .write(value)
+        }
+    }
+
+    pub(crate) fn report_length(&self, length: u64) {
+        self.word(REPORT_LENGTH, length as f64);
+    }
+
+    pub(crate) fn report_positions(&self, written: u64, queued: u64) {
+        self.word(REPORT_WRITTEN, written as f64);
+        self.word(REPORT_QUEUED, queued as f64);
+    }
+
+    pub(crate) fn report_descriptors(&self, fds: impl ExactSizeIterator<Item = i32>) {
+        self.word(REPORT_DESCRIPTORS, fds.len() as f64);
+        let words = self.descriptors.as_ref();
+        for (index, fd) in fds.enumerate().take(words.len()) {
+            // SAFETY: as in `word`; `index` is within the view.
+            unsafe { words.as_ptr().cast_mut().add(index).write(fd) }
+        }
+    }
+
+    /// The first `count` descriptors that JavaScript left in the shared words.
+    pub(crate) fn descriptors(&self, count: u32) -> &[i32] {
+        let words = self.descriptors.as_ref();
+        &words[..words.len().min(count as usize)]
+    }
+
+    /// Notes what `notify` is to tell.
+    pub(crate) fn note(&self, notice: Notice) {
+        self.notices.borrow_mut().push(notice);
+    }
+
+    /// Tells JavaScript what was noted, in as many calls as the shared memory asks for.
+    pub(crate) fn notify(&self) {
+        if self.notices.borrow().is_empty() {
+            return;
+        }
+        let mut notices = self.notices.take();
+        let words = self.events.as_ref();
+        for chunk in notices.chunks(words.len() / 2) {
+            if self.closed.get() {
+                return;
+            }
+            for (index, (id, flags)) in chunk.iter().enumerate() {
+                // SAFETY: as in `word`; chunks are at most half as long as the view.
+                unsafe {
+                    let event = words.as_ptr().cast_mut().add(2 * index);
+                    event.write(*id);
+                    event.add(1).write(*flags);
+                }
+            }
+            self.dispatch(chunk.len() as u32);
+        }
+        // The memory is used again in the next turn.
+        notices.clear();
+        self.notices.replace(notices);
+    }
+
+    /// Calls back as the event loop does: microtasks run afterwards, and what is thrown becomes an uncaughtException.
+    fn dispatch(&self, count: u32) {
+        let env = self.env;
+        let mut scope = ptr::null_mut();
+        // SAFETY: on the JavaScript thread, outside any other scope of ours, with a live environment (`closed` is set
+        // before it goes away). A failing call leaves its out-pointer null, and a null function is not called.
+        unsafe {
+            if sys::napi_open_handle_scope(env, &mut scope) != sys::Status::napi_ok {
+                return;
+            }
+            let mut function = ptr::null_mut();
+            let mut receiver = ptr::null_mut();
+            let mut argument = ptr::null_mut();
+            sys::napi_get_reference_value(env, self.dispatch, &mut function);
+            sys::napi_get_global(env, &mut receiver);
+            sys::napi_create_uint32(env, count, &mut argument);
+            if !function.is_null() && !receiver.is_null() && !argument.is_null() {
+                let arguments = [argument];
+                let status = sys::napi_make_callback(
+                    env,
+                    self.context,
+                    receiver,
+                    function,
+                    1,
+                    arguments.as_ptr(),
+                    ptr::null_mut(),
+                );
+                if status == sys::Status::napi_pending_exception {
+                    let mut thrown = ptr::null_mut();
+                    sys::napi_get_and_clear_last_exception(env, &mut thrown);
+                    sys::napi_fatal_exception(env, thrown);
+                }
+            }
+            sys::napi_close_handle_scope(env, scope);
+        }
+    }
+}

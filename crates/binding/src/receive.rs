@@ -1,0 +1,438 @@
+//! Reading: on demand, through the shared buffer, or straight into a large body's destination.
+
+use std::io::IoSliceMut;
+use std::os::fd::OwnedFd;
+use std::time::Instant;
+
+use fdwire_ancillary::{self as ancillary, ARRIVAL, Arrival, Readiness, Received};
+use fdwire_framing::Error;
+use napi::Result;
+use napi::bindgen_prelude::{Uint8Array, Uint8ArraySlice, Uint32Array};
+use napi_derive::napi;
+
+use crate::codes::{
+    DESCRIPTOR_COUNT, DESCRIPTORS_TRUNCATED, END_OF_STREAM, LARGE_BODY, MAX_UNCLAIMED, MESSAGE_TOO_LARGE,
+    MESSAGE_TRUNCATED, NO_ROOM, PROTOCOL_ERROR, TARGET_FULL, TIMED_OUT, WOULD_BLOCK, duration,
+};
+use crate::connection::{Connection, Transport, with_connection};
+use crate::environment::{self, Shared};
+use crate::realm::{Realm, Room};
+
+/// Bodies above this are read straight into their destination.
+const LARGE: u64 = 16 * 1024;
+/// How much is read for the header that follows a large body.
+const HEADER_WINDOW: usize = 1024;
+
+/// What a receive does where there is nothing to read.
+#[derive(Clone, Copy)]
+enum Wait {
+    /// It ends, and the source is reported when there is something.
+    Reported,
+    /// It blocks until then; for ever without a deadline.
+    Until(Option<Instant>),
+}
+
+/// The code with which a receive ends, where it has no result.
+type Code = i32;
+
+impl Connection {
+    /// Reads once into `target`, which the caller hands on; `end` is the stream position where it begins. Nothing to read
+    /// is 0 bytes, and no longer [`Connection::readable`].
+    fn read(&mut self, shared: &Shared, target: &mut [u8], end: u64) -> std::result::Result<usize, Code> {
+        let window = target.len();
+        let fd = self.fd().map_err(|error| shared.fail(&error))?;
+        let result = if self.transport == Transport::File {
+            ancillary::read(fd, target, false).map(|bytes| Received {
+                bytes,
+                fds: Vec::new(),
+                truncated: false,
+                control: false,
+            })
+        } else {
+            let mut control = shared.control.borrow_mut();
+            ancillary::receive(fd, &mut [IoSliceMut::new(target)], &mut control, false)
+        };
+        let received = match result {
+            Ok(received) => received,
+            Err(error) if error.would_block() => {
+                self.readable = false;
+                return Ok(0);
+            }
+            Err(error) => return Err(shared.fail(&error)),
+        };
+        if received.bytes == 0 {
+            self.ended = true;
+            return Ok(0);
+        }
+        let bytes = received.bytes;
+        // A read that ended at descriptors, or before the peer's end, may have left something behind.
+        if bytes < window && !received.control && !self.hung_up {
+            self.readable = false;
+        }
+        if received.truncated || !received.fds.is_empty() {
+            let position = match ARRIVAL {
+                Arrival::LastByte => end + (bytes as u64).saturating_sub(1),
+                Arrival::FirstByte => end,
+            };
+            let exact = bytes < window;
+            if received.truncated {
+                self.decoder.attach_lost(position, exact);
+            } else {
+                self.decoder.attach(position, received.fds, exact);
+            }
+        }
+        self.budget.spend(shared.turn.get(), bytes);
+        Ok(bytes)
+    }
+
+    /// Whether this turn's share is used up, or there is nothing to read: the code to wait with. With a deadline it waits
+    /// here.
+    fn may_read(&mut self, shared: &Shared, wait: Wait) -> std::result::Result<(), Code> {
+        if self.transport == Transport::Stream {
+            return Err(WOULD_BLOCK);
+        }
+        if let Wait::Until(deadline) = wait {
+            return if self.readable {
+                Ok(())
+            } else {
+                self.block(shared, deadline)
+            };
+        }
+        if !self.readable {
+            self.await_read(shared)?;
+            return Err(WOULD_BLOCK);
+        }
+        if self.budget.exhausted(shared.turn.get()) {
+            self.await_turn(shared, false);
+            return Err(WOULD_BLOCK);
+        }
+        Ok(())
+    }
+
+    /// Blocks until there is something to read.
+    fn block(&mut self, shared: &Shared, deadline: Option<Instant>) -> std::result::Result<(), Code> {
+        let timeout = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let ready = self
+            .fd()
+            .and_then(|fd| ancillary::poll(fd, Readiness::READABLE, timeout));
+        self.readable = ready.map_err(|error| shared.fail(&error))?.readable;
+        if self.readable { Ok(()) } else { Err(TIMED_OUT) }
+    }
+
+    /// Reads something into the decoder, at most `limit` bytes.
+    fn fill(&mut self, shared: &Shared, limit: usize, wait: Wait) -> std::result::Result<(), Code> {
+        if self.ended {
+            let truncated = self.decoder.end_of_stream();
+            return Err(if truncated { MESSAGE_TRUNCATED } else { END_OF_STREAM });
+        }
+        if self.decoder.unclaimed() >= MAX_UNCLAIMED as usize {
+            return Err(PROTOCOL_ERROR);
+        }
+        self.may_read(shared, wait)?;
+        let mut scratch = shared.scratch.borrow_mut();
+        let window = scratch.len().min(limit);
+        let end = self.decoder.end();
+        let bytes = self.read(shared, &mut scratch[..window], end)?;
+        self.decoder.feed(&scratch[..bytes]);
+        Ok(())
+    }
+
+    /// How much one read may take.
+    fn window(&mut self) -> usize {
+        if !self.read_ahead {
+            return self
+                .decoder
+                .missing()
+                .map_or(1, |missing| missing.try_into().unwrap_or(usize::MAX));
+        }
+        if self.large { HEADER_WINDOW } else { usize::MAX }
+    }
+
+    /// Whether the next message is here, or large. Reads until it is.
+    fn next(&mut self, shared: &Shared, realm: &Realm, max_length: u64, wait: Wait) -> std::result::Result<(), Code> {
+        loop {
+            self.settle_acknowledgements();
+            let next = self.decoder.peek();
+            self.acknowledge_records();
+            match next {
+                Ok(Some(frame)) => {
+                    realm.report_length(frame.body_len);
+                    if frame.body_len > max_length.min(self.max_message_size) {
+                        return Err(MESSAGE_TOO_LARGE);
+                    }
+                    if frame.complete {
+                        self.large = frame.body_len > LARGE;
+                        return Ok(());
+                    }
+                    if frame.body_len > LARGE {
+                        return Err(LARGE_BODY);
+                    }
+                }
+                Ok(None) => {}
+                Err(Error::DescriptorCount { received, .. }) => {
+                    realm.report_length(received as u64);
+                    return Err(DESCRIPTOR_COUNT);
+                }
+                Err(_) => return Err(PROTOCOL_ERROR),
+            }
+            let window = self.window();
+            self.fill(shared, window, wait)?;
+        }
+    }
+
+    /// Takes messages into `target`, each at the next multiple of eight: at least one, and then those without descriptors
+    /// that are here and fit, as many as `lengths` has room for. Returns how many.
+    fn receive(
+        &mut self,
+        shared: &Shared,
+        realm: &Realm,
+        target: &mut [u8],
+        lengths: &mut [u32],
+        max_length: u64,
+        wait: Wait,
+    ) -> std::result::Result<usize, Code> {
+        if self.decoder.in_body() {
+            let length = self.decoder.body_len();
+            realm.report_length(length);
+            return Err(if length > max_length {
+                MESSAGE_TOO_LARGE
+            } else {
+                LARGE_BODY
+            });
+        }
+        self.next(shared, realm, max_length, wait)?;
+        let limit = max_length.min(self.max_message_size);
+        let mut count = 0;
+        let mut start = 0;
+        while let (Some(word), Ok(Some(frame))) = (lengths.get_mut(count), self.decoder.peek()) {
+            if !frame.complete || frame.body_len > limit || (count > 0 && self.decoder.unclaimed() > 0) {
+                break;
+            }
+            let end = start + frame.body_len as usize;
+            let Some(room) = target.get_mut(start..end) else { break };
+            let fds = self.decoder.take(room);
+            *word = frame.body_len as u32;
+            count += 1;
+            start = end.next_multiple_of(8);
+            if count == 1 {
+                self.deliver(shared, realm, fds)?;
+            }
+        }
+        if count == 0 { Err(NO_ROOM) } else { Ok(count) }
+    }
+
+    /// Goes on with a large body, whose first byte belongs at the start of `target`.
+    fn receive_body(
+        &mut self,
+        shared: &Shared,
+        realm: &Realm,
+        target: &mut [u8],
+        wait: Wait,
+    ) -> std::result::Result<(), Code> {
+        if !self.decoder.in_body() {
+            self.decoder.begin_body();
+        }
+        let length = self.decoder.body_len();
+        let room = length.min(target.len() as u64) as usize;
+        loop {
+            let filled = self.decoder.body_filled();
+            if filled == length {
+                self.large = true;
+                let fds = self.decoder.finish();
+                return self.deliver(shared, realm, fds);
+            }
+            let Some(rest) = target.get_mut(filled as usize..room).filter(|rest| !rest.is_empty()) else {
+                return Err(TARGET_FULL);
+            };
+            if self.decoder.buffered() > 0 {
+                self.decoder.fill(rest);
+                continue;
+            }
+            if self.ended {
+                self.decoder.end_of_stream();
+                return Err(MESSAGE_TRUNCATED);
+            }
+            if self.decoder.unclaimed() >= MAX_UNCLAIMED as usize {
+                return Err(PROTOCOL_ERROR);
+            }
+            self.may_read(shared, wait)?;
+            let end = self.decoder.end();
+            let bytes = self.read(shared, rest, end)?;
+            self.decoder.filled_directly(bytes);
+        }
+    }
+
+    /// One byte at a boundary and its descriptors, of which there may be `max`.
+    fn receive_record(
+        &mut self,
+        shared: &Shared,
+        realm: &Realm,
+        max: usize,
+        wait: Wait,
+    ) -> std::result::Result<(), Code> {
+        self.settle_acknowledgements();
+        while self.decoder.buffered() == 0 {
+            let limit = if self.read_ahead { usize::MAX } else { 1 };
+            self.fill(shared, limit, wait)?;
+            self.settle_acknowledgements();
+        }
+        let Some((byte, fds)) = self.decoder.take_record() else {
+            return Err(PROTOCOL_ERROR);
+        };
+        self.acknowledge_records();
+        let count = fds.len();
+        realm.report_length(count as u64);
+        if self.decoder.descriptors_lost() {
+            return Err(DESCRIPTORS_TRUNCATED);
+        }
+        if count == 0 || count > max || (byte != 0 && usize::from(byte) != count % 256) {
+            return Err(DESCRIPTOR_COUNT);
+        }
+        self.deliver(shared, realm, fds)
+    }
+
+    /// Leaves a message's descriptors with JavaScript.
+    fn deliver(&self, shared: &Shared, realm: &Realm, fds: Vec<OwnedFd>) -> std::result::Result<(), Code> {
+        if self.decoder.descriptors_lost() {
+            return Err(DESCRIPTORS_TRUNCATED);
+        }
+        realm.report_descriptors(fds.into_iter().map(|fd| shared.hand_out(fd)));
+        Ok(())
+    }
+
+    /// Answers records that came in, where the peer waits for that.
+    fn acknowledge_records(&mut self) {
+        let records = self.decoder.take_arrived_records();
+        if self.acknowledge {
+            for _ in 0..records {
+                self.outbox.push_bytes(b"A");
+            }
+        }
+    }
+
+    /// Lets go of sent descriptors that the peer has.
+    pub(crate) fn settle_acknowledgements(&mut self) {
+        for _ in 0..self.decoder.take_acknowledgements() {
+            self.held.pop_front();
+        }
+    }
+}
+
+/// Runs a receive and sends the acknowledgements it gave rise to. `timeout` is in milliseconds; negative does not wait.
+fn run(
+    id: u32,
+    timeout: f64,
+    receive: impl FnOnce(&Shared, &Realm, &mut Connection, Wait) -> std::result::Result<(), Code>,
+) -> Result<i32> {
+    with_connection(id, |shared, realm, connection| {
+        let wait = if timeout < 0.0 {
+            Wait::Reported
+        } else {
+            Wait::Until(duration(timeout).and_then(|timeout| Instant::now().checked_add(timeout)))
+        };
+        let result = receive(shared, realm, connection, wait);
+        if connection.acknowledge && !connection.awaiting_write && !connection.outbox.is_empty() {
+            connection.flush(shared);
+        }
+        result.err().unwrap_or(0)
+    })
+}
+
+/// Takes messages into the room from `offset` on, each at the next multiple of eight: at least one, and then those without
+/// descriptors that are here and fit, as many as there are words for their lengths. Returns how many, with the first one's
+/// number of descriptors in the report, or a code.
+pub(crate) fn receive(id: u32, offset: usize, max_length: f64, timeout: f64) -> Result<i32> {
+    let mut count = 0;
+    let code = run(id, timeout, |shared, realm, connection, wait| {
+        let mut room = realm.room.borrow_mut();
+        let Some(Room { memory, lengths }) = room.as_mut() else {
+            return Err(NO_ROOM);
+        };
+        // SAFETY: JavaScript runs on this thread only, and nothing here calls it.
+        let (memory, lengths) = unsafe { (memory.as_mut(), lengths.as_mut()) };
+        let target = memory.get_mut(offset..).unwrap_or_default();
+        count = connection.receive(shared, realm, target, lengths, max_length as u64, wait)?;
+        Ok(())
+    })?;
+    Ok(if code == 0 { count as i32 } else { code })
+}
+
+/// Where `receive` puts messages from now on, and their lengths.
+#[napi]
+pub fn register_room(realm: u32, memory: Uint8Array, lengths: Uint32Array) -> Result<()> {
+    environment::with(|environment| {
+        environment.realm(realm)?.room.replace(Some(Room { memory, lengths }));
+        Ok(())
+    })?
+}
+
+/// Takes one message into `target` from `offset` on: 1, with its number of descriptors in the report, or a code.
+#[napi]
+pub fn receive_into(
+    id: u32,
+    mut target: Uint8ArraySlice<'_>,
+    offset: f64,
+    max_length: f64,
+    timeout: f64,
+) -> Result<i32> {
+    let code = run(id, timeout, |shared, realm, connection, wait| {
+        // SAFETY: as in `receive`.
+        let target = unsafe { target.as_mut() }
+            .get_mut(offset as usize..)
+            .unwrap_or_default();
+        connection.receive(shared, realm, target, &mut [0], max_length as u64, wait)?;
+        Ok(())
+    })?;
+    Ok(if code == 0 { 1 } else { code })
+}
+
+/// Puts a message without descriptors back in front.
+#[napi]
+pub fn unread(id: u32, message: Uint8ArraySlice<'_>) -> Result<i32> {
+    with_connection(id, |_, _, connection| {
+        connection.decoder.unread(message.as_ref());
+        0
+    })
+}
+
+/// Reads on in a large message's body, whose first byte belongs at `offset` of `target`: 0 when it is complete, or a
+/// code.
+#[napi]
+pub fn receive_body(id: u32, mut target: Uint8ArraySlice<'_>, offset: f64, timeout: f64) -> Result<i32> {
+    run(id, timeout, |shared, realm, connection, wait| {
+        // SAFETY: as in `receive`.
+        let target = unsafe { target.as_mut() }
+            .get_mut(offset as usize..)
+            .unwrap_or_default();
+        connection.receive_body(shared, realm, target, wait)
+    })
+}
+
+/// Takes one byte and the descriptors that came with it, 1 to `max`: 0 with their number in the report, or a code.
+#[napi]
+pub fn receive_record(id: u32, max: u32, timeout: f64) -> Result<i32> {
+    run(id, timeout, |shared, realm, connection, wait| {
+        connection.receive_record(shared, realm, max as usize, wait)
+    })
+}
+
+/// Bytes that JavaScript read for a connection without a descriptor; none are the end.
+#[napi]
+pub fn feed(id: u32, bytes: Uint8ArraySlice<'_>) -> Result<i32> {
+    with_connection(id, |_, _, connection| {
+        connection.ended |= bytes.is_empty();
+        connection.decoder.feed(bytes.as_ref());
+        0
+    })
+}
+
+/// How much of the large message under way has arrived.
+#[napi]
+pub fn body_filled(id: u32) -> Result<f64> {
+    let mut filled = 0;
+    with_connection(id, |_, _, connection| {
+        filled = connection.decoder.body_filled();
+        0
+    })?;
+    Ok(filled as f64)
+}

@@ -1,0 +1,96 @@
+//! A selector as JavaScript has it: descriptors and masks. Keys, objects and what is read ahead are TypeScript's.
+
+use fdwire_multiplexer::{Error, Options, RegularFiles, Selector};
+use napi::Result;
+use napi::bindgen_prelude::Int32ArraySlice;
+use napi_derive::napi;
+
+use crate::codes::duration;
+use crate::epoll::write_pairs;
+use crate::watch::{self, Subject, with_watch};
+
+/// How one descriptor is watched.
+#[derive(Debug)]
+#[napi(object, object_to_js = false)]
+pub struct SelectorOptions {
+    /// Report changes only.
+    pub edge: bool,
+    /// Report once.
+    pub oneshot: bool,
+    /// Wake one of several processes.
+    pub exclusive: bool,
+    /// Also report urgent data.
+    pub priority: bool,
+    /// Also report that the peer sends no more.
+    pub rdhup: bool,
+}
+
+impl From<SelectorOptions> for Options {
+    fn from(options: SelectorOptions) -> Options {
+        let SelectorOptions {
+            edge,
+            oneshot,
+            exclusive,
+            priority,
+            rdhup,
+        } = options;
+        Options {
+            edge,
+            oneshot,
+            exclusive,
+            priority,
+            rdhup,
+        }
+    }
+}
+
+fn with_selector(id: u32, f: impl FnOnce(&mut Selector) -> std::result::Result<i32, Error>) -> Result<i32> {
+    with_watch(id, -libc::EBADF, |shared, watch| match &mut watch.fd {
+        Subject::Selector(selector) => f(selector).unwrap_or_else(|error| shared.fail_multiplexer(&error)),
+        _ => -libc::EBADF,
+    })
+}
+
+/// An empty selector: the number of its watch, or a negative code.
+#[napi]
+pub fn selector_open(realm: u32, regular_files_ready: bool) -> Result<i32> {
+    let regular_files = if regular_files_ready {
+        RegularFiles::AlwaysReady
+    } else {
+        RegularFiles::Refuse
+    };
+    watch::open(realm, || Ok(Subject::Selector(Box::new(Selector::new(regular_files)?))))
+}
+
+/// Watches a descriptor.
+#[napi]
+pub fn selector_register(id: u32, fd: i32, events: u32, options: SelectorOptions) -> Result<i32> {
+    with_selector(id, |selector| selector.register(fd, events, options.into()).map(|()| 0))
+}
+
+/// Replaces what a descriptor is watched for.
+#[napi]
+pub fn selector_modify(id: u32, fd: i32, events: u32, options: SelectorOptions) -> Result<i32> {
+    with_selector(id, |selector| selector.modify(fd, events, options.into()).map(|()| 0))
+}
+
+/// Forgets a descriptor, which may have been closed.
+#[napi]
+pub fn selector_unregister(id: u32, fd: i32) -> Result<i32> {
+    with_selector(id, |selector| selector.unregister(fd).map(|()| 0))
+}
+
+/// Blocks until something is ready, or so many milliseconds are over. It is written into `events`, descriptor and events
+/// each, which has room for all that is registered; returns how many.
+#[napi]
+pub fn selector_wait(id: u32, timeout: f64, mut events: Int32ArraySlice<'_>) -> Result<i32> {
+    with_selector(id, |selector| {
+        let ready = selector.wait(duration(timeout))?;
+        // SAFETY: JavaScript, which owns the memory, runs on this thread only and is in this call.
+        let events = unsafe { events.as_mut() };
+        Ok(write_pairs(
+            events,
+            ready.iter().map(|&(fd, events)| (fd, events as i32)),
+        ))
+    })
+}

@@ -1,0 +1,397 @@
+//! Writing: at once where the kernel takes it, else through the outbox.
+
+use std::io::IoSlice;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Instant;
+
+use fdwire_ancillary::{self as ancillary, Errno, Error, MAX_FDS, Readiness};
+use fdwire_framing::Header;
+use fdwire_multiplexer::Budget;
+use napi::bindgen_prelude::{Buffer, JsValue, Uint8Array, Uint8ArraySlice};
+use napi::{Env, Result};
+use napi_derive::napi;
+
+use crate::codes::{QUEUED, TIMED_OUT, duration};
+use crate::connection::{Connection, Transport, with_connection};
+use crate::descriptors;
+use crate::environment::{self, Shared};
+use crate::realm::Realm;
+use crate::shared_body::SharedBody;
+
+/// What is left of a body up to here is copied into the outbox; more is referenced.
+const COPIED: usize = 16 * 1024;
+/// About as much is handed to JavaScript at a time.
+const OUTPUT: usize = 1024 * 1024;
+/// Slices of one write: small messages stand together in one, and the kernel takes no more of large ones anyway.
+const MAX_SLICES: usize = 16;
+
+/// The buffer of a queued send was transferred away.
+const BODY_GONE: Error = Error::System {
+    syscall: "sendmsg",
+    errno: Errno::EFAULT,
+};
+
+impl Connection {
+    fn write(&self, slices: &[IoSlice<'_>], fds: &[BorrowedFd<'_>]) -> std::result::Result<usize, Error> {
+        match self.transport {
+            Transport::File => ancillary::write(self.fd()?, slices, false),
+            Transport::Unix | Transport::Socket => ancillary::send(self.fd()?, slices, fds, false),
+            // JavaScript comes for it.
+            Transport::Stream => Err(Error::System {
+                syscall: "write",
+                errno: Errno::EAGAIN,
+            }),
+        }
+    }
+
+    /// Hands queued bytes to the kernel. True when JavaScript has something to hear: positions moved, or an error.
+    pub(crate) fn flush(&mut self, shared: &Shared) -> bool {
+        let before = self.outbox.written();
+        self.awaiting_write = false;
+        while !self.outbox.is_empty() {
+            if self.budget.exhausted(shared.turn.get()) {
+                self.await_turn(shared, true);
+                break;
+            }
+            match self.write_head() {
+                Ok(count) => {
+                    self.budget.spend(shared.turn.get(), count);
+                    let sent = self.outbox.advance(count);
+                    self.hold(sent);
+                }
+                Err(error) if error.would_block() => {
+                    self.awaiting_write = true;
+                    break;
+                }
+                Err(error) => {
+                    self.fail_send(shared, &error);
+                    break;
+                }
+            }
+        }
+        if let Err(code) = self.register(shared) {
+            self.outbox.clear();
+            self.awaiting_write = false;
+            self.send_error = code;
+            self.broken = true;
+        }
+        self.update(shared);
+        self.send_error != 0 || self.outbox.written() != before || !self.awaiting_write
+    }
+
+    /// Finds the memory of what is queued by reference; false where some is gone.
+    fn refresh_bodies(&mut self) -> bool {
+        self.outbox.shared().take(MAX_SLICES).all(SharedBody::refresh)
+    }
+
+    /// One write of what stands first: a record alone, or bytes up to the next record.
+    fn write_head(&mut self) -> std::result::Result<usize, Error> {
+        if !self.refresh_bodies() {
+            return Err(BODY_GONE);
+        }
+        if let Some((byte, fds)) = self.outbox.record() {
+            let fds: Vec<_> = fds.iter().map(AsFd::as_fd).collect();
+            return self.write(&[IoSlice::new(&[byte])], &fds);
+        }
+        let mut slices = Vec::new();
+        self.outbox.gather(&mut slices, MAX_SLICES);
+        self.write(&slices, &[])
+    }
+
+    /// A write failed: what is queued can never leave. Nothing can follow either, except where a record failed: that is
+    /// at a message's start.
+    fn fail_send(&mut self, shared: &Shared, error: &Error) {
+        self.send_error = shared.fail(error);
+        self.broken = self.outbox.record().is_none();
+        self.awaiting_write = false;
+        self.outbox.clear();
+    }
+
+    /// Keeps sent descriptors open until the peer has acknowledged them, where it does.
+    fn hold(&mut self, fds: Vec<OwnedFd>) {
+        if self.acknowledge && !fds.is_empty() {
+            self.decoder.expect_acknowledgement();
+            self.held.push_back(fds);
+        }
+    }
+
+    /// Sends descriptors ahead of what follows: one byte of their own. False when they had to be queued.
+    fn send_record(&mut self, shared: &Shared, numbers: &[i32], queue: bool) -> std::result::Result<bool, i32> {
+        let fail = |error: Error| shared.fail(&error);
+        if numbers.len() > MAX_FDS {
+            return Err(fail(Error::System {
+                syscall: "sendmsg",
+                errno: Errno::EINVAL,
+            }));
+        }
+        let borrowed = numbers.iter().map(|&fd| descriptors::borrow(fd));
+        let borrowed = borrowed.collect::<std::result::Result<Vec<_>, _>>().map_err(fail)?;
+        if !queue && !self.acknowledge {
+            match self.write(&[IoSlice::new(&[numbers.len() as u8])], &borrowed) {
+                Ok(count) => {
+                    self.outbox.written_directly(count);
+                    return Ok(true);
+                }
+                Err(error) if error.would_block() => {}
+                Err(error) => return Err(fail(error)),
+            }
+        }
+        let owned = borrowed.into_iter().map(ancillary::duplicate);
+        self.outbox
+            .push_record(owned.collect::<std::result::Result<Vec<_>, _>>().map_err(fail)?);
+        Ok(false)
+    }
+
+    /// Sends or queues small messages together: frames, as they go out.
+    fn send_frames(&mut self, shared: &Shared, frames: &[u8], cork: bool) -> std::result::Result<i32, i32> {
+        if self.send_error != 0 {
+            return Err(self.send_error);
+        }
+        let mut sent = 0;
+        if !cork && self.outbox.is_empty() {
+            match self.write(&[IoSlice::new(frames)], &[]) {
+                Ok(count) => sent = count,
+                Err(error) if error.would_block() => {}
+                Err(error) => return Err(shared.fail(&error)),
+            }
+            self.outbox.written_directly(sent);
+            self.budget.spend(shared.turn.get(), sent);
+        }
+        self.outbox.push_bytes(&frames[sent..]);
+        self.after_send(shared, cork)
+    }
+
+    /// Sends or queues one message. `share` makes a reference to the body, for what cannot leave at once.
+    fn send_message(
+        &mut self,
+        shared: &Shared,
+        message: Option<Message<'_>>,
+        numbers: &[i32],
+        cork: bool,
+    ) -> std::result::Result<i32, i32> {
+        if self.send_error != 0 {
+            return Err(self.send_error);
+        }
+        let mut queue = cork || !self.outbox.is_empty();
+        if !numbers.is_empty() {
+            queue = !self.send_record(shared, numbers, queue)?;
+        }
+        if let Some(Message { bytes, range, share }) = message {
+            let body = &bytes[range.clone()];
+            let header = Header::encode(body.len() as u64);
+            let header = header.as_bytes();
+            let mut sent = 0;
+            if !queue {
+                match self.write(&[IoSlice::new(header), IoSlice::new(body)], &[]) {
+                    Ok(count) => sent = count,
+                    Err(error) if error.would_block() => {}
+                    Err(error) => {
+                        // Descriptors that went ahead cannot be taken back: the stream ends here.
+                        if !numbers.is_empty() {
+                            self.fail_send(shared, &error);
+                        }
+                        return Err(shared.fail(&error));
+                    }
+                }
+                self.outbox.written_directly(sent);
+                self.budget.spend(shared.turn.get(), sent);
+            }
+            if sent < header.len() {
+                self.outbox.push_bytes(&header[sent..]);
+            }
+            let start = range.start + sent.saturating_sub(header.len());
+            if range.end - start <= COPIED {
+                self.outbox.push_bytes(&bytes[start..range.end]);
+            } else {
+                self.outbox
+                    .push_shared(share().map_err(|_| -libc::ENOMEM)?, start..range.end);
+            }
+        }
+        self.after_send(shared, cork)
+    }
+
+    /// What a send that went out or was queued returns.
+    fn after_send(&mut self, shared: &Shared, cork: bool) -> std::result::Result<i32, i32> {
+        if cork {
+            return Ok(QUEUED);
+        }
+        if !self.outbox.is_empty() {
+            if !self.awaiting_write {
+                self.flush(shared);
+            }
+            return if self.send_error != 0 {
+                Err(self.send_error)
+            } else {
+                Ok(QUEUED)
+            };
+        }
+        if self.budget.exhausted(shared.turn.get()) {
+            self.await_turn(shared, true);
+            return Ok(QUEUED);
+        }
+        Ok(0)
+    }
+}
+
+/// The body of a message: part of a buffer, and how to keep the buffer.
+struct Message<'a> {
+    bytes: &'a [u8],
+    range: std::ops::Range<usize>,
+    share: &'a dyn Fn() -> Result<SharedBody>,
+}
+
+fn report(realm: &Realm, connection: &Connection, result: std::result::Result<i32, i32>) -> i32 {
+    realm.report_positions(connection.outbox.written(), connection.outbox.queued());
+    result.unwrap_or_else(|code| code)
+}
+
+/// Sends `size` bytes of `data` from `offset` as one message, after the first `fd_count` shared descriptor words. With
+/// `cork` it is only queued, until `flush`. 0: the kernel has all; QUEUED: not yet, and the report says up to which
+/// stream position it must; `-errno`: nothing of it was sent.
+#[napi]
+pub fn send(
+    env: Env,
+    id: u32,
+    data: Uint8ArraySlice<'_>,
+    offset: f64,
+    size: f64,
+    fd_count: u32,
+    cork: bool,
+) -> Result<i32> {
+    with_connection(id, |shared, realm, connection| {
+        let bytes: &[u8] = data.as_ref();
+        let start = (offset as usize).min(bytes.len());
+        let range = start..start.saturating_add(size as usize).min(bytes.len());
+        let share = || SharedBody::new(&env, data.raw());
+        let message = Message {
+            bytes,
+            range,
+            share: &share,
+        };
+        let result = connection.send_message(shared, Some(message), realm.descriptors(fd_count), cork);
+        report(realm, connection, result)
+    })
+}
+
+/// Sends the small messages that are framed in the first `length` bytes of a stage. With `cork` they are only queued.
+/// Returns as `send` does.
+pub(crate) fn send_frames(id: u32, stage: usize, length: usize, cork: bool) -> Result<i32> {
+    with_connection(id, |shared, realm, connection| {
+        let stages = realm.stages.borrow();
+        let Some(frames) = stages.get(stage).and_then(|stage| stage.get(..length)) else {
+            return -libc::EINVAL;
+        };
+        let result = connection.send_frames(shared, frames, cork);
+        report(realm, connection, result)
+    })
+}
+
+/// Memory in which JavaScript frames small messages; returns what `sendFrames` knows it by.
+#[napi]
+pub fn register_stage(realm: u32, memory: Uint8Array) -> Result<u32> {
+    environment::with(|environment| {
+        let realm = environment.realm(realm)?;
+        let mut stages = realm.stages.borrow_mut();
+        stages.push(memory);
+        Ok(stages.len() as u32 - 1)
+    })?
+}
+
+/// Sends a handle record of the first `fd_count` shared descriptor words. Returns as `send` does.
+#[napi]
+pub fn send_record(id: u32, fd_count: u32, cork: bool) -> Result<i32> {
+    with_connection(id, |shared, realm, connection| {
+        let result = connection.send_message(shared, None, realm.descriptors(fd_count), cork);
+        report(realm, connection, result)
+    })
+}
+
+/// Hands what was corked to the kernel. Returns as `send` does.
+#[napi]
+pub fn flush(id: u32) -> Result<i32> {
+    with_connection(id, |shared, realm, connection| {
+        if !connection.awaiting_write {
+            connection.flush(shared);
+        }
+        send_status(realm, connection)
+    })
+}
+
+/// 0 when the kernel has all that was sent, QUEUED with the positions in the report, or the `-errno` of the write that
+/// failed.
+fn send_status(realm: &Realm, connection: &mut Connection) -> i32 {
+    let pending = connection.awaiting_write || !connection.outbox.is_empty();
+    let error = connection.send_error;
+    if !connection.broken {
+        connection.send_error = 0;
+    }
+    let status = if pending { QUEUED } else { 0 };
+    report(realm, connection, if error != 0 { Err(error) } else { Ok(status) })
+}
+
+/// Blocks until the kernel has what is queued, for at most `timeout` milliseconds. Returns as `send` does, or TIMED_OUT.
+#[napi]
+pub fn flush_wait(id: u32, timeout: f64) -> Result<i32> {
+    with_connection(id, |shared, realm, connection| {
+        let deadline = duration(timeout).and_then(|timeout| Instant::now().checked_add(timeout));
+        loop {
+            connection.budget = Budget::new();
+            connection.flush(shared);
+            if connection.outbox.is_empty() {
+                return send_status(realm, connection);
+            }
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            match connection
+                .fd()
+                .and_then(|fd| ancillary::poll(fd, Readiness::WRITABLE, left))
+            {
+                Ok(Readiness { writable: true, .. }) => {}
+                Ok(_) => {
+                    report(realm, connection, Ok(0));
+                    return TIMED_OUT;
+                }
+                Err(error) => return shared.fail(&error),
+            }
+        }
+    })
+}
+
+/// Takes what is queued on a connection without a descriptor, up to about a mebibyte, with the positions in the report.
+#[napi]
+pub fn take_output(id: u32) -> Result<Buffer> {
+    let mut output = Vec::new();
+    with_connection(id, |shared, realm, connection| {
+        if !connection.refresh_bodies() {
+            connection.fail_send(shared, &BODY_GONE);
+        }
+        let mut slices = Vec::new();
+        connection.outbox.gather(&mut slices, MAX_SLICES);
+        for slice in slices {
+            if output.len() < OUTPUT {
+                output.extend_from_slice(&slice[..slice.len().min(OUTPUT)]);
+            }
+        }
+        connection.outbox.advance(output.len());
+        connection.awaiting_write = !connection.outbox.is_empty();
+        connection.update(shared);
+        report(realm, connection, Ok(0))
+    })?;
+    Ok(output.into())
+}
+
+/// What became of the sends so far: as `flush`, without writing.
+#[napi]
+pub fn sent(id: u32) -> Result<i32> {
+    with_connection(id, |_, realm, connection| send_status(realm, connection))
+}
+
+/// Bytes that wait for the kernel.
+#[napi]
+pub fn queued_length(id: u32) -> Result<f64> {
+    let mut length = 0;
+    with_connection(id, |_, _, connection| {
+        length = connection.outbox.len();
+        0
+    })?;
+    Ok(length as f64)
+}

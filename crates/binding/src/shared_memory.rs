@@ -1,0 +1,167 @@
+//! Shared memory as an ArrayBuffer.
+//!
+//! Two things keep a mapping: the backing store of its ArrayBuffer, which outlives the object where it was transferred,
+//! and the ArrayBuffer object, which outlives its backing store where it was detached while something, a send say, still
+//! has the address. It is unmapped when both are gone.
+
+use std::ffi::{CString, c_void};
+use std::ptr;
+use std::sync::Arc;
+
+use fdwire_ancillary::{self as ancillary, Errno, Error, Mapping};
+use napi::bindgen_prelude::{Either, JsObjectValue, JsValue, Object, Unknown};
+use napi::{Env, Result, check_status, sys};
+use napi_derive::napi;
+
+use crate::codes::UNSUPPORTED;
+use crate::descriptors::borrow;
+use crate::environment::{self, Shared};
+
+/// The descriptor is not of memory that can be shared.
+#[napi]
+pub const NOT_MEMORY: i32 = -10_101;
+/// The memory is not sealed against shrinking.
+#[napi]
+pub const SHRINKABLE: i32 = -10_102;
+
+/// No seal can be added any more.
+#[napi]
+pub const SEAL_SEAL: i32 = ancillary::SEAL_SEAL;
+/// The size cannot decrease.
+#[napi]
+pub const SEAL_SHRINK: i32 = ancillary::SEAL_SHRINK;
+/// The size cannot increase.
+#[napi]
+pub const SEAL_GROW: i32 = ancillary::SEAL_GROW;
+/// Nobody can write.
+#[napi]
+pub const SEAL_WRITE: i32 = ancillary::SEAL_WRITE;
+/// Nobody can write but through what is mapped already.
+#[napi]
+pub const SEAL_FUTURE_WRITE: i32 = ancillary::SEAL_FUTURE_WRITE;
+
+fn fail(shared: &Shared, error: &Error) -> i32 {
+    match error {
+        Error::Unsupported(feature) => {
+            shared.syscall.set(feature);
+            UNSUPPORTED
+        }
+        Error::NotMemory => NOT_MEMORY,
+        Error::Shrinkable => SHRINKABLE,
+        _ => shared.fail(error),
+    }
+}
+
+/// Makes memory: its descriptor, which is ours, or a negative code.
+#[napi]
+pub fn memory_create(name: String, size: f64) -> Result<i32> {
+    let invalid = Error::System {
+        syscall: "memfd_create",
+        errno: Errno::EINVAL,
+    };
+    environment::with(|environment| {
+        let shared = &environment.shared;
+        let created = CString::new(name).map_err(|_| invalid);
+        match created.and_then(|name| ancillary::create_memory(&name, size as u64)) {
+            Ok(fd) => shared.hand_out(fd),
+            Err(error) => fail(shared, &error),
+        }
+    })
+}
+
+/// The seals of memory, or a negative code.
+#[napi]
+pub fn memory_seals(fd: i32) -> Result<i32> {
+    environment::with(|environment| {
+        borrow(fd)
+            .and_then(ancillary::seals)
+            .unwrap_or_else(|error| fail(&environment.shared, &error))
+    })
+}
+
+/// Adds seals: 0 or a negative code.
+#[napi]
+pub fn memory_add_seals(fd: i32, seals: i32) -> Result<i32> {
+    environment::with(
+        |environment| match borrow(fd).and_then(|fd| ancillary::add_seals(fd, seals)) {
+            Ok(()) => 0,
+            Err(error) => fail(&environment.shared, &error),
+        },
+    )
+}
+
+/// Maps memory of at most `max` bytes, or gives a negative code. `private` tells that what is written stays here.
+#[napi(ts_return_type = "number | { buffer: ArrayBuffer; private: boolean }")]
+pub fn memory_map<'env>(env: &'env Env, fd: i32, max: f64) -> Result<Either<i32, Object<'env>>> {
+    let mapped = environment::with(|environment| {
+        borrow(fd)
+            .and_then(|fd| Mapping::new(fd, max as u64))
+            .map_err(|error| fail(&environment.shared, &error))
+    })?;
+    let mapping = match mapped {
+        Ok(mapping) => Arc::new(mapping),
+        Err(code) => return Ok(Either::A(code)),
+    };
+    let Some(buffer) = array_buffer(env, &mapping)? else {
+        environment::with(|environment| environment.shared.syscall.set("memory of others as an ArrayBuffer"))?;
+        return Ok(Either::A(UNSUPPORTED));
+    };
+    let mut result = Object::new(env)?;
+    result.set_named_property("buffer", buffer)?;
+    result.set_named_property("private", mapping.private())?;
+    Ok(Either::B(result))
+}
+
+/// An ArrayBuffer that keeps `mapping`; none where the runtime allows memory of its own only.
+fn array_buffer<'env>(env: &'env Env, mapping: &Arc<Mapping>) -> Result<Option<Unknown<'env>>> {
+    let raw = env.raw();
+    let mut buffer = ptr::null_mut();
+    // SAFETY: on the JavaScript thread. The range is mapped until `drop_mapping` was called with the reference that
+    // `into_raw` gave away; it is taken back only where the runtime did not.
+    unsafe {
+        let kept = Arc::into_raw(mapping.clone()).cast_mut().cast::<c_void>();
+        let data = mapping.address().as_ptr();
+        let status =
+            sys::napi_create_external_arraybuffer(raw, data, mapping.size(), Some(drop_mapping), kept, &mut buffer);
+        if status == sys::Status::napi_no_external_buffers_allowed {
+            drop(Arc::from_raw(kept.cast::<Mapping>()));
+            return Ok(None);
+        }
+        check_status!(status)?;
+        let kept = Arc::into_raw(mapping.clone()).cast_mut().cast::<c_void>();
+        let status = sys::napi_wrap(raw, buffer, kept, Some(drop_wrapped), ptr::null_mut(), ptr::null_mut());
+        if status != sys::Status::napi_ok {
+            drop(Arc::from_raw(kept.cast::<Mapping>()));
+        }
+        check_status!(status)?;
+        Ok(Some(Unknown::from_raw_unchecked(raw, buffer)))
+    }
+}
+
+/// The backing store is gone.
+unsafe extern "C" fn drop_mapping(_env: sys::napi_env, _data: *mut c_void, kept: *mut c_void) {
+    // SAFETY: the reference given away in `array_buffer`; the runtime calls this once.
+    drop(unsafe { Arc::from_raw(kept.cast::<Mapping>()) });
+}
+
+/// The ArrayBuffer object is gone.
+unsafe extern "C" fn drop_wrapped(_env: sys::napi_env, kept: *mut c_void, _hint: *mut c_void) {
+    // SAFETY: as in `drop_mapping`.
+    drop(unsafe { Arc::from_raw(kept.cast::<Mapping>()) });
+}
+
+/// Detaches an ArrayBuffer that `memoryMap` made, and gives its memory up. The addresses are freed when nothing has them.
+#[napi]
+pub fn memory_unmap(env: Env, #[napi(ts_arg_type = "ArrayBuffer")] buffer: Unknown<'_>) -> Result<()> {
+    let raw = env.raw();
+    let mut wrapped = ptr::null_mut();
+    // SAFETY: on the JavaScript thread. Only `array_buffer` wraps ArrayBuffers in this module, and the object, being an
+    // argument, keeps the mapping for the call.
+    unsafe {
+        check_status!(sys::napi_unwrap(raw, buffer.raw(), &mut wrapped))?;
+        // Whether it could be detached or not, its addresses stay safe to touch.
+        sys::napi_detach_arraybuffer(raw, buffer.raw());
+        (*wrapped.cast::<Mapping>()).release();
+    }
+    Ok(())
+}

@@ -1,0 +1,248 @@
+import { constants as osConstants } from 'node:os'
+import { addressDetails, checkAddress, resolveHost, resolveHostSync, socketAddress } from './address.ts'
+import type { Address, Target } from './address.ts'
+import { authenticate, authenticateSync } from './authenticate.ts'
+import { answerThenDeliver, checkAuthentication } from './authentication.ts'
+import type { Authentication, AuthenticationOptions } from './authentication.ts'
+import { Connection } from './connection.ts'
+import { checkConnectionOptions } from './connection-options.ts'
+import type { ConnectionOptions, ConnectionSettings } from './connection-options.ts'
+import { realm, sources } from './environment.ts'
+import { AbortError, TimeoutError, systemError } from './errors.ts'
+import type { FdLike } from './fd-like.ts'
+import { native } from './native.ts'
+import { OwnedFd } from './owned-fd.ts'
+import { Pending, checkLimits, startTimer } from './wait.ts'
+import type { WaitOptions } from './wait.ts'
+
+const { EAGAIN, EINPROGRESS } = osConstants.errno
+/** A full accept queue is tried again after 1 ms, then twice as long each time up to this. */
+const LONGEST_RETRY = 32
+
+type InternetTarget = Target & { readonly kind: 'internet' }
+
+export interface ConnectOptions extends ConnectionOptions, AuthenticationOptions, WaitOptions {}
+
+/**
+ * Connects to a listener: a unix socket (path or Linux abstract name) or a TCP port. With an `authKey` both ends prove
+ * that they have it. `timeout` covers all of it; a full accept queue is waited for. Python's `Client`.
+ *
+ * @throws ENOENT, ECONNREFUSED, EACCES and what else connect(2) gives; ENOTFOUND for an unknown host;
+ *   {@link TimeoutError}, {@link AbortError}; `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_OUT_OF_RANGE` before
+ *   anything is done.
+ * @throws {@link AuthenticationError} with an `authKey` if the listener has another, none, or asks for too weak a digest;
+ *   what sends and receives throw, such as {@link EOFError}, if it goes away.
+ */
+export async function connect(address: Address, options?: ConnectOptions): Promise<Connection> {
+  const settings = checkConnectionOptions(options)
+  const authentication = checkAuthentication(options)
+  const target = checkAddress(address)
+  const limits = checkLimits(options)
+  if (limits.signal?.aborted) throw new AbortError(limits.signal.reason)
+  const connected = connectAtOnce(target, settings, options)
+  if (connected !== undefined && authentication === undefined) return connected
+  const attempt = new Attempt(settings, authentication)
+  const pending = new Pending<Connection>(limits, 'connect', () => attempt.stop())
+  attempt.run(connected ?? target).then(
+    (connection) => pending.resolve(connection),
+    (error: unknown) => pending.reject(error),
+  )
+  return pending.promise
+}
+
+/**
+ * As {@link connect}, blocking; a host's name is looked up blocking too. A signal is looked at only once, before.
+ *
+ * @throws as {@link connect}
+ */
+export function connectSync(address: Address, options?: ConnectOptions): Connection {
+  const settings = checkConnectionOptions(options)
+  const authentication = checkAuthentication(options)
+  const target = checkAddress(address)
+  const limits = checkLimits(options)
+  if (limits.signal?.aborted) throw new AbortError(limits.signal.reason)
+  const deadline = performance.now() + limits.timeout
+  let connection = connectAtOnce(target, settings, options)
+  if (connection === undefined) {
+    const fd = target.kind === 'unix' ? retrySync(target, deadline) : tryAllSync(target as InternetTarget, deadline)
+    if (fd === undefined) throw new TimeoutError('connectSync', limits.timeout)
+    connection = Connection.open(fd, settings, socketAddress(fd, true))
+  }
+  if (authentication === undefined) return connection
+  try {
+    authenticateSync(connection, answerThenDeliver(authentication), settings.maxMessageSize, deadline)
+    return connection
+  } catch (error) {
+    connection.destroy()
+    throw error
+  }
+}
+
+const neverWoken = new Int32Array(new SharedArrayBuffer(4))
+
+/** Undefined when the time is over. */
+function retrySync(target: Target & { kind: 'unix' }, deadline: number): number | undefined {
+  for (let delay = 1; ; delay = Math.min(2 * delay, LONGEST_RETRY)) {
+    const left = deadline - performance.now()
+    if (left <= 0) return undefined
+    Atomics.wait(neverWoken, 0, 0, Math.min(delay, left))
+    const fd = native.socketConnectUnix(target.path)
+    if (fd >= 0) return fd
+    if (fd !== -EAGAIN) throw connectError(fd, target)
+  }
+}
+
+function tryAllSync({ host, port }: InternetTarget, deadline: number): number | undefined {
+  let failure: unknown
+  for (const address of resolveHostSync(host)) {
+    try {
+      return trySync({ kind: 'internet', host: address, port }, deadline)
+    } catch (error) {
+      failure = error
+    }
+  }
+  throw failure
+}
+
+function trySync(target: InternetTarget, deadline: number): number | undefined {
+  const fd = native.socketConnectInternet(target.host, target.port)
+  if (fd < 0) throw connectError(fd, target)
+  const watch = native.watchOpen(realm, fd, false)
+  let code = native.socketConnected(fd)
+  while (code === -EINPROGRESS) {
+    if (native.watchWait(watch, true, Math.max(0, deadline - performance.now())) === 0) {
+      native.watchClose(watch)
+      return undefined
+    }
+    code = native.socketConnected(fd)
+  }
+  if (code === 0) return native.watchRelease(watch)
+  native.watchClose(watch)
+  throw connectError(code, target)
+}
+
+/** Where there is nothing to wait for: mostly a unix listener has room in its queue. */
+function connectAtOnce(
+  target: Target,
+  settings: ConnectionSettings,
+  options: ConnectOptions | undefined,
+): Connection | undefined {
+  if (target.kind === 'fd') return connectCopy(target.fd, options)
+  if (target.kind !== 'unix') return undefined
+  const fd = native.socketConnectUnix(target.path)
+  if (fd >= 0) return Connection.open(fd, settings, socketAddress(fd, true))
+  if (fd !== -EAGAIN) throw connectError(fd, target)
+  return undefined
+}
+
+function connectCopy(fd: FdLike, options: ConnectOptions | undefined): Connection {
+  const copy = OwnedFd.dup(fd)
+  try {
+    return Connection.fromFd(copy, options)
+  } finally {
+    copy.close()
+  }
+}
+
+function connectError(code: number, target: Target): Error {
+  return systemError(code, 'connect', addressDetails(target))
+}
+
+/** One call of {@link connect} that has to wait; its promises stay pending once it was stopped. */
+class Attempt {
+  readonly #settings: ConnectionSettings
+  readonly #authentication: Authentication | undefined
+  #stopped = false
+  #release: (() => void) | undefined
+
+  constructor(settings: ConnectionSettings, authentication: Authentication | undefined) {
+    this.#settings = settings
+    this.#authentication = authentication
+  }
+
+  stop(): void {
+    this.#stopped = true
+    this.#release?.()
+  }
+
+  /** Connects, where that is still to be done, and authenticates. */
+  async run(from: Connection | Target): Promise<Connection> {
+    const connection = from instanceof Connection ? from : await this.#connect(from)
+    this.#release = () => connection.destroy()
+    if (this.#stopped) connection.destroy()
+    if (this.#authentication === undefined) return connection
+    try {
+      await authenticate(connection, answerThenDeliver(this.#authentication), this.#settings.maxMessageSize)
+      return connection
+    } catch (error) {
+      connection.destroy()
+      throw error
+    }
+  }
+
+  async #connect(target: Target): Promise<Connection> {
+    const fd = target.kind === 'unix' ? await this.#retry(target) : await this.#tryAll(target as InternetTarget)
+    return Connection.open(fd, this.#settings, socketAddress(fd, true))
+  }
+
+  /** Nothing tells when an accept queue has room again. */
+  async #retry(target: Target & { kind: 'unix' }): Promise<number> {
+    for (let delay = 1; ; delay = Math.min(2 * delay, LONGEST_RETRY)) {
+      await this.#wait((resume) => startTimer(delay, resume))
+      const fd = native.socketConnectUnix(target.path)
+      if (fd >= 0) return fd
+      if (fd !== -EAGAIN) throw connectError(fd, target)
+    }
+  }
+
+  /** One address of the host after the other. */
+  async #tryAll({ host, port }: InternetTarget): Promise<number> {
+    let failure: unknown
+    for (const address of await this.#live(resolveHost(host))) {
+      try {
+        return await this.#try({ kind: 'internet', host: address, port })
+      } catch (error) {
+        failure = error
+      }
+    }
+    throw failure
+  }
+
+  async #try(target: InternetTarget): Promise<number> {
+    const fd = native.socketConnectInternet(target.host, target.port)
+    if (fd < 0) throw connectError(fd, target)
+    const watch = native.watchOpen(realm, fd, false)
+    let code = native.socketConnected(fd)
+    while (code === -EINPROGRESS) {
+      await this.#wait((resume) => {
+        sources[watch] = { ready: resume }
+        const armed = native.watchArm(watch, true)
+        if (armed < 0) resume()
+        return () => {
+          sources[watch] = undefined
+          native.watchClose(watch)
+        }
+      })
+      sources[watch] = undefined
+      code = native.socketConnected(fd)
+    }
+    if (code === 0) return native.watchRelease(watch)
+    native.watchClose(watch)
+    throw connectError(code, target)
+  }
+
+  /** Waits for `resume` to be called; `begin` returns how to clean up when that will not be any more. */
+  #wait(begin: (resume: () => void) => () => void): Promise<void> {
+    return new Promise((resolve) => {
+      this.#release = begin(() => {
+        this.#release = undefined
+        resolve()
+      })
+    })
+  }
+
+  /** The promise, for ever pending once this attempt was stopped. */
+  #live<T>(promise: Promise<T>): Promise<T> {
+    return promise.then((value) => (this.#stopped ? new Promise<T>(() => {}) : value))
+  }
+}

@@ -1,0 +1,122 @@
+import { constants } from 'node:buffer'
+import { checkCodec } from './codec.ts'
+import type { Codec, CustomCodec } from './codec.ts'
+import { invalidArgumentType, outOfRange } from './errors.ts'
+import type { FdLike } from './fd-like.ts'
+import { checkOptions } from './wait.ts'
+import type { WaitOptions } from './wait.ts'
+
+/** Settings of a connection. */
+export interface ConnectionOptions {
+  /**
+   * Bytes a received message may have, up to `buffer.constants.MAX_LENGTH`.
+   * @defaultValue 268435456 (256 MiB)
+   */
+  readonly maxMessageSize?: number | undefined
+  /**
+   * Whether more may be read from the socket than the message asked for. `false` for those who share it.
+   * @defaultValue true
+   */
+  readonly readAhead?: boolean | undefined
+  /**
+   * Whether small messages leave at once on TCP (TCP_NODELAY).
+   * @defaultValue true
+   */
+  readonly noDelay?: boolean | undefined
+  /**
+   * Whether descriptors are acknowledged, as Python does on macOS; both ends must agree.
+   * @defaultValue true on macOS, else false
+   */
+  readonly acknowledgeFds?: boolean | undefined
+  /**
+   * How `send` and `recv` turn values into messages.
+   * @defaultValue `'json'`
+   */
+  readonly codec?: Codec | undefined
+}
+
+/** Checked {@link ConnectionOptions}. */
+export interface ConnectionSettings {
+  readonly maxMessageSize: number
+  readonly readAhead: boolean
+  readonly noDelay: boolean
+  readonly acknowledgeFds: boolean
+  readonly codec: CustomCodec
+}
+
+export interface SendValueOptions {
+  /** Descriptors to send with the message, at most 253. They are duplicated before the call returns. */
+  readonly fds?: readonly FdLike[] | undefined
+}
+
+export interface SendOptions extends SendValueOptions {
+  /** Where the message starts in the data, in bytes. @defaultValue 0 */
+  readonly offset?: number | undefined
+  /** Bytes of the message. @defaultValue what there is from `offset` on */
+  readonly size?: number | undefined
+}
+
+/** Of sends that block. */
+export interface SyncOptions {
+  /**
+   * Milliseconds to wait for the kernel, as in {@link WaitOptions}. When it is over the call throws a
+   * {@link TimeoutError}; the message stays queued and leaves later.
+   * @defaultValue `Infinity`
+   */
+  readonly timeout?: number | null | undefined
+}
+
+export interface ReceiveOptions extends WaitOptions {
+  /** Bytes the message may have. A longer one ends receiving on this connection. */
+  readonly maxLength?: number | undefined
+}
+
+export interface ReceiveIntoOptions extends WaitOptions {
+  /** Where in the buffer the message is written, in bytes. @defaultValue 0 */
+  readonly offset?: number | undefined
+}
+
+export interface ReceiveManyOptions extends ReceiveOptions {
+  /** How many messages to return at the most. @defaultValue all that have arrived */
+  readonly max?: number | undefined
+}
+
+const DEFAULT_MAX_MESSAGE_SIZE = 256 * 1024 * 1024
+export function checkFlag(value: unknown, name: string, absent: boolean): boolean {
+  if (value === undefined) return absent
+  if (typeof value !== 'boolean') throw invalidArgumentType(name, 'a boolean', value)
+  return value
+}
+
+export function checkInteger(value: unknown, name: string, absent: number, max: number, min = 0): number {
+  if (value === undefined) return absent
+  if (typeof value !== 'number') throw invalidArgumentType(name, 'a number', value)
+  if (!(value === Infinity && max === Infinity) && (!Number.isInteger(value) || value < min || value > max)) {
+    throw outOfRange(name, `a whole number from ${min} to ${max}`, value)
+  }
+  return value
+}
+
+export function checkConnectionOptions(options: ConnectionOptions = {}): ConnectionSettings {
+  checkOptions(options)
+  const { maxMessageSize, readAhead, noDelay, acknowledgeFds, codec } = options
+  return {
+    maxMessageSize: checkInteger(
+      maxMessageSize,
+      'options.maxMessageSize',
+      DEFAULT_MAX_MESSAGE_SIZE,
+      constants.MAX_LENGTH,
+    ),
+    readAhead: checkFlag(readAhead, 'options.readAhead', true),
+    noDelay: checkFlag(noDelay, 'options.noDelay', true),
+    acknowledgeFds: checkFlag(acknowledgeFds, 'options.acknowledgeFds', process.platform === 'darwin'),
+    codec: checkCodec(codec, 'options.codec'),
+  }
+}
+
+export function checkBytes(value: unknown, name: string): Uint8Array {
+  if (value instanceof Uint8Array) return value
+  if (ArrayBuffer.isView(value)) return new Uint8Array(value.buffer, value.byteOffset, value.byteLength)
+  if (value instanceof ArrayBuffer || value instanceof SharedArrayBuffer) return new Uint8Array(value)
+  throw invalidArgumentType(name, 'a Buffer, TypedArray, DataView or ArrayBuffer', value)
+}

@@ -1,0 +1,165 @@
+import { getSystemErrorMap } from 'node:util'
+
+/** Puts `name` on the prototype: as a property of its own it would turn up in structured logs. */
+function named(errorClass: abstract new (...args: never[]) => Error): void {
+  Object.defineProperty(errorClass.prototype, 'name', { value: errorClass.name, writable: true, configurable: true })
+}
+
+/** The peer closed between messages. Python's `EOFError`. */
+export class EOFError extends Error {
+  readonly code = 'ERR_EOF'
+  static {
+    named(this)
+  }
+  constructor() {
+    super('The peer closed the connection')
+  }
+}
+
+/**
+ * The message is longer than the buffer given; it has left the connection and {@link data} is all of it. Python's
+ * `multiprocessing.BufferTooShort`.
+ */
+export class BufferTooShort extends Error {
+  readonly code = 'ERR_BUFFER_TOO_SHORT'
+  /** The complete message. */
+  readonly data: Buffer
+  static {
+    named(this)
+  }
+  constructor(data: Buffer) {
+    super(`The message of ${data.length} bytes does not fit the buffer; it is in error.data`)
+    this.data = data
+  }
+}
+
+/**
+ * A peer with another key or none, a digest that is too weak or unknown, or a refusal by `verifyPeer`. Python's
+ * `AuthenticationError`.
+ */
+export class AuthenticationError extends Error {
+  readonly code = 'ERR_AUTHENTICATION'
+  static {
+    named(this)
+  }
+}
+
+/** The time allowed by `timeout` is over. Nothing was lost: the call can be made again. */
+export class TimeoutError extends Error {
+  readonly code = 'ERR_TIMEOUT'
+  static {
+    named(this)
+  }
+  constructor(call: string, milliseconds: number) {
+    super(`${call} timed out after ${milliseconds} ms`)
+  }
+}
+
+/** The signal was aborted; `cause` is its reason. Nothing was lost: the call can be made again. */
+export class AbortError extends Error {
+  readonly code = 'ABORT_ERR'
+  static {
+    named(this)
+  }
+  constructor(reason: unknown) {
+    super('The operation was aborted', { cause: reason })
+  }
+}
+
+/** An error told by its `code` alone. */
+export class CodedError extends Error {
+  readonly code: string
+  static {
+    Object.defineProperty(this.prototype, 'name', { value: 'Error', writable: true, configurable: true })
+  }
+  constructor(code: string, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.code = code
+  }
+}
+
+function withCode<E extends Error>(error: E, code: string): E & { code: string } {
+  return Object.assign(error, { code })
+}
+
+export function invalidArgumentType(name: string, expected: string, value: unknown): TypeError {
+  const received = value === null || value === undefined ? String(value) : typeof value
+  return withCode(new TypeError(`${name} must be ${expected}, not ${received}`), 'ERR_INVALID_ARG_TYPE')
+}
+
+export function invalidArgumentValue(name: string, message: string): TypeError {
+  return withCode(new TypeError(`${name} ${message}`), 'ERR_INVALID_ARG_VALUE')
+}
+
+export function outOfRange(name: string, range: string, value: unknown): RangeError {
+  return withCode(new RangeError(`${name} must be ${range}, not ${String(value)}`), 'ERR_OUT_OF_RANGE')
+}
+
+export function closedError(what: string): CodedError {
+  return new CodedError('ERR_CLOSED', `The ${what} is closed`)
+}
+
+export function invalidState(message: string): CodedError {
+  return new CodedError('ERR_INVALID_STATE', message)
+}
+
+export function invalidFdType(message: string): TypeError {
+  return withCode(new TypeError(message), 'ERR_INVALID_FD_TYPE')
+}
+
+/** The descriptors of a handle record are none, too many, or not as many as it says. All are closed. */
+export class FdsCountError extends CodedError {
+  /** How many descriptors came. */
+  readonly received: number
+  constructor(received: number) {
+    super('ERR_FDS_COUNT', `A handle record came with ${received} descriptors, not with as many as it should`)
+    this.received = received
+  }
+}
+
+/** What a system call was about. */
+export interface SystemErrorDetails {
+  readonly path?: string | undefined
+  readonly address?: string | undefined
+  readonly port?: number | undefined
+}
+
+/** A failed system call, as `node:net` and `node:fs` report it. */
+export interface SystemError extends Error {
+  /** Such as `ECONNRESET`. */
+  code: string
+  /** Negative. */
+  errno: number
+  /** Such as `sendmsg`. */
+  syscall: string
+  path?: string
+  /** Path or host. */
+  address?: string
+  port?: number
+}
+
+const systemErrors = getSystemErrorMap()
+
+/** Builds the error of a system call that gave `errno` (negative). */
+export function systemError(errno: number, syscall: string, details: SystemErrorDetails = {}): SystemError {
+  const [code, description] = systemErrors.get(errno) ?? [`Unknown system error ${errno}`, '']
+  const { path, address, port } = details
+  const where = address ?? path
+  const subject = where === undefined ? '' : ` ${where}${port === undefined ? '' : `:${port}`}`
+  const error = new Error(`${syscall} ${code}${subject || (description && `, ${description}`)}`)
+  Error.captureStackTrace(error, systemError)
+  return Object.assign(error, {
+    errno,
+    code,
+    syscall,
+    ...(path !== undefined && { path }),
+    ...(address !== undefined && { address }),
+    ...(port !== undefined && { port }),
+  })
+}
+
+/** A host that has no address, as `node:dns` reports it. */
+export function unknownHost(hostname: string): Error {
+  const error = new Error(`getaddrinfo ENOTFOUND ${hostname}`)
+  return Object.assign(error, { errno: -3008, code: 'ENOTFOUND', syscall: 'getaddrinfo', hostname })
+}

@@ -1,0 +1,406 @@
+import { mkdtempSync } from 'node:fs'
+import { constants as osConstants, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { inspect } from 'node:util'
+import { addressDetails, checkAddress, resolveHost, resolveHostSync, socketAddress } from './address.ts'
+import type { Address, PeerAddress, Target } from './address.ts'
+import { Connection } from './connection.ts'
+import { checkConnectionOptions, checkFlag, checkInteger } from './connection-options.ts'
+import type { ConnectionOptions, ConnectionSettings } from './connection-options.ts'
+import { realm, sources } from './environment.ts'
+import { AbortError, CodedError, TimeoutError, closedError, invalidState, systemError } from './errors.ts'
+import type { FdLike } from './fd-like.ts'
+import { Handshakes, checkHandshake } from './handshakes.ts'
+import type { HandshakeOptions, HandshakeSettings } from './handshakes.ts'
+import { inspectable } from './inspect.ts'
+import { native } from './native.ts'
+import { OwnedFd, adoptFd, isListener } from './owned-fd.ts'
+import { Queue } from './queue.ts'
+import { Pending, checkLimits } from './wait.ts'
+import type { WaitOptions } from './wait.ts'
+
+const EAGAIN = -osConstants.errno.EAGAIN
+/** Connections accepted before the rest of the event loop gets its turn. */
+const ACCEPTS_PER_TURN = 64
+
+/** Settings of a listener, and of the connections it accepts. */
+export interface ListenerOptions extends ConnectionOptions, HandshakeOptions {
+  /** Connections the kernel queues before {@link Listener.accept} takes them (listen(2)). @defaultValue 511 */
+  readonly backlog?: number | undefined
+  /**
+   * Permissions of the socket file, in place before anyone can connect.
+   * @defaultValue what the umask leaves
+   */
+  readonly mode?: number | undefined
+  /** Whether closing removes the socket file, where it is still the one made here. @defaultValue true */
+  readonly unlink?: boolean | undefined
+  /** Whether a socket file that nobody listens on is replaced. @defaultValue false */
+  readonly replaceStale?: boolean | undefined
+}
+
+/** What concerns accepting. */
+interface AcceptSettings {
+  readonly connection: ConnectionSettings
+  readonly handshake: HandshakeSettings | undefined
+}
+
+interface ListenSettings extends AcceptSettings {
+  readonly backlog: number
+  readonly file: { readonly mode?: number; readonly unlink: boolean; readonly replaceStale: boolean }
+}
+
+function checkListenerOptions(options: ListenerOptions = {}): ListenSettings {
+  const connection = checkConnectionOptions(options)
+  const mode = options.mode === undefined ? undefined : checkInteger(options.mode, 'options.mode', 0, 0o7777)
+  return {
+    connection,
+    handshake: checkHandshake(options),
+    backlog: checkInteger(options.backlog, 'options.backlog', 511, 0x7fffffff),
+    file: {
+      ...(mode !== undefined && { mode }),
+      unlink: checkFlag(options.unlink, 'options.unlink', true),
+      replaceStale: checkFlag(options.replaceStale, 'options.replaceStale', false),
+    },
+  }
+}
+
+function checkOptionalAddress(address: Address | null | undefined): Target | undefined {
+  return address === undefined || address === null || address === '' ? undefined : checkAddress(address)
+}
+
+function check(id: number, target: Target): number {
+  if (id < 0) throw systemError(id, native.failedSyscall(), addressDetails(target))
+  return id
+}
+
+const collected = new FinalizationRegistry<number>((id) => native.watchClose(id))
+
+/**
+ * Accepts connections. Made by {@link Listener.listen} or {@link Listener.fromFd}. Python's
+ * `multiprocessing.connection.Listener`.
+ *
+ * Connections stay in the kernel's queue until {@link accept} or a `for await` loop waits for them. With `authKey` or
+ * `verifyPeer` the handshakes of up to 64 go on side by side, and who is through first is accepted first; who fails is
+ * closed and told to `onHandshakeError`. An open listener keeps the process alive.
+ */
+export class Listener {
+  static {
+    inspectable(this.prototype, (object) => object.#describe())
+  }
+
+  #id: number
+  readonly #settings: ConnectionSettings
+  readonly #handshakes: Handshakes | undefined
+  readonly #address: PeerAddress
+  #lastAccepted: PeerAddress | undefined
+  readonly #accepts = new Queue<Pending<Connection>>()
+  #acceptedThisTurn = 0
+  /** Who is called at the next chance to accept. */
+  #watchers: (() => void)[] = []
+  #closing: Promise<void> | undefined
+
+  private constructor(id: number, { connection, handshake }: AcceptSettings) {
+    this.#id = id
+    this.#settings = connection
+    if (handshake !== undefined) {
+      this.#handshakes = new Handshakes(handshake, connection.maxMessageSize, () => {
+        if (this.#id !== -1) this.#serve()
+      })
+    }
+    this.#address = socketAddress(native.watchDescriptor(id), false)
+    native.watchHold(id)
+    collected.register(this, id, this)
+  }
+
+  /**
+   * Listens on an address; without one, on a fresh socket file in the directory for temporary files.
+   *
+   * @throws EADDRINUSE, also for a stale socket file unless `replaceStale`; EACCES, ENOENT, ENAMETOOLONG and what else
+   *   bind(2) gives; `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_OUT_OF_RANGE` before anything is done.
+   */
+  static async listen(address?: Address | null, options?: ListenerOptions): Promise<Listener> {
+    const settings = checkListenerOptions(options)
+    const target = checkOptionalAddress(address)
+    if (target?.kind !== 'internet') return Listener.#listenLocally(target, settings, options)
+    return Listener.#listenInternet(await resolveHost(target.host), target, settings)
+  }
+
+  /**
+   * As {@link listen}, at once; a host's name is looked up blocking.
+   *
+   * @throws as {@link listen}
+   */
+  static listenSync(address?: Address | null, options?: ListenerOptions): Listener {
+    const settings = checkListenerOptions(options)
+    const target = checkOptionalAddress(address)
+    if (target?.kind !== 'internet') return Listener.#listenLocally(target, settings, options)
+    return Listener.#listenInternet(resolveHostSync(target.host), target, settings)
+  }
+
+  static #listenLocally(
+    target: Exclude<Target, { kind: 'internet' }> | undefined,
+    settings: ListenSettings,
+    options: ListenerOptions | undefined,
+  ): Listener {
+    if (target === undefined) return Listener.#listenTemporary(settings)
+    return target.kind === 'fd' ? Listener.#fromCopy(target.fd, options) : Listener.#listenUnix(target.path, settings)
+  }
+
+  static #listenInternet(hosts: string[], target: Target & { kind: 'internet' }, settings: ListenSettings): Listener {
+    const id = native.listenInternet(realm, hosts[0] as string, target.port, settings.backlog)
+    return new Listener(check(id, target), settings)
+  }
+
+  static #fromCopy(fd: FdLike, options: ListenerOptions | undefined): Listener {
+    const copy = OwnedFd.dup(fd)
+    try {
+      return Listener.fromFd(copy, options)
+    } finally {
+      copy.close()
+    }
+  }
+
+  static #listenUnix(path: Buffer, settings: ListenSettings): Listener {
+    const id = native.listenUnix(realm, path, settings.backlog, settings.file)
+    return new Listener(check(id, { kind: 'unix', path }), settings)
+  }
+
+  static #listenTemporary(settings: ListenSettings): Listener {
+    const directory = mkdtempSync(join(tmpdir(), 'fdwire-'))
+    const path = Buffer.from(join(directory, 'listener'))
+    const id = native.listenUnix(realm, path, settings.backlog, { ...settings.file, unlink: true, directory })
+    return new Listener(check(id, { kind: 'unix', path }), settings)
+  }
+
+  /**
+   * Adopts a listening stream socket: a number, or an OwnedFd, which is consumed. It becomes close-on-exec and
+   * non-blocking. Its socket file, if any, is never removed. When this throws, the descriptor is where it was.
+   *
+   * @throws `ERR_INVALID_FD_TYPE`; EBADF; `ERR_CLOSED`; `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`.
+   */
+  static fromFd(fd: number | OwnedFd, options?: ListenerOptions): Listener {
+    const settings = checkListenerOptions(options)
+    const id = native.listenDescriptor(realm, adoptFd(fd, 'a listening stream socket', isListener))
+    if (id < 0) throw systemError(id, native.failedSyscall())
+    return new Listener(id, settings)
+  }
+
+  /** Where it listens, in the shape that `connect` takes. It stays after closing. */
+  get address(): PeerAddress {
+    return this.#address
+  }
+
+  /** The address of the peer that {@link accept} returned last; undefined before the first. */
+  get lastAccepted(): PeerAddress | undefined {
+    return this.#lastAccepted
+  }
+
+  /** The descriptor's number, -1 once closed. It stays the listener's. */
+  get fd(): number {
+    return this.#id === -1 ? -1 : native.watchDescriptor(this.#id)
+  }
+
+  /** Whether it was closed. */
+  get closed(): boolean {
+    return this.#id === -1
+  }
+
+  /** Lets the open listener keep the process alive, as it does at first. */
+  ref(): this {
+    if (this.#id !== -1) native.watchReference(this.#id, true)
+    return this
+  }
+
+  /** Lets the process end in spite of the open listener. */
+  unref(): this {
+    if (this.#id !== -1) native.watchReference(this.#id, false)
+    return this
+  }
+
+  /**
+   * Waits for a connection, of a client that has proven the `authKey` where there is one. Several may wait at once and
+   * are served in order.
+   *
+   * @throws `ERR_CLOSED`; EMFILE and ENFILE, the connection staying in the queue; {@link TimeoutError},
+   *   {@link AbortError}; `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`.
+   */
+  accept(options?: WaitOptions): Promise<Connection> {
+    try {
+      if (this.#id === -1) throw closedError('listener')
+      const limits = checkLimits(options)
+      if (limits.signal?.aborted) throw new AbortError(limits.signal.reason)
+      if (this.#accepts.length === 0) {
+        const connection = this.#next()
+        if (connection !== undefined) return Promise.resolve(this.#accepted(connection))
+      }
+      const pending: Pending<Connection> = new Pending<Connection>(limits, 'accept', () => {
+        this.#accepts.remove(pending)
+        if (this.#id !== -1) this.#rest()
+      })
+      this.#accepts.push(pending)
+      if (this.#accepts.length === 1) this.#arm()
+      return pending.promise
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  /**
+   * As {@link accept}, blocking. Handshakes go one after the other here; one that is under way when `timeout` is over is
+   * given up, and its client closed. A signal is looked at only once, before.
+   *
+   * @throws `ERR_INVALID_STATE` beside an {@link accept} that waits; otherwise as {@link accept}.
+   */
+  acceptSync(options?: WaitOptions): Connection {
+    if (this.#id === -1) throw closedError('listener')
+    const { signal, timeout } = checkLimits(options)
+    if (signal?.aborted) throw new AbortError(signal.reason)
+    if (this.#accepts.length > 0) throw invalidState('Another accept is waiting already')
+    const deadline = performance.now() + timeout
+    for (;;) {
+      const through = this.#handshakes?.take()
+      if (through !== undefined) return this.#accepted(through)
+      this.#acceptedThisTurn = 0
+      const connection = this.#accept()
+      if (connection !== undefined) {
+        if (this.#handshakes?.shakeSync(connection, deadline) !== false) return this.#accepted(connection)
+        // Whoever is next should not be taken just to be closed.
+        if (performance.now() >= deadline) throw new TimeoutError('acceptSync', timeout)
+        continue
+      }
+      const ready = native.watchWait(this.#id, false, Math.max(0, deadline - performance.now()))
+      if (ready < 0) throw systemError(ready, native.failedSyscall())
+      if (ready === 0) throw new TimeoutError('acceptSync', timeout)
+    }
+  }
+
+  /** Connections until the listener is closed. Leaving the loop keeps it open. */
+  async *[Symbol.asyncIterator](): AsyncGenerator<Connection, void, undefined> {
+    while (this.#id !== -1) {
+      try {
+        yield await this.accept()
+      } catch (error) {
+        if (this.#id === -1 && error instanceof CodedError && error.code === 'ERR_CLOSED') return
+        throw error
+      }
+    }
+  }
+
+  /**
+   * Stops listening, removes the socket file if this listener made it, and closes connections still in their handshake.
+   * A pending {@link accept} rejects with `ERR_CLOSED`, and a `for await` loop ends. Closing again returns the same
+   * promise.
+   */
+  close(): Promise<void> {
+    return (this.#closing ??= this.#close())
+  }
+
+  async #close(): Promise<void> {
+    collected.unregister(this)
+    sources[this.#id] = undefined
+    native.watchClose(this.#id)
+    this.#id = -1
+    this.#handshakes?.close()
+    const error = closedError('listener')
+    for (const pending of this.#accepts.drain()) pending.reject(error)
+    for (const watcher of this.#watchers.splice(0)) watcher()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  [Symbol.dispose](): void {
+    void this.close()
+  }
+
+  #describe(): string {
+    return `Listener { fd: ${this.fd}, ${this.closed ? 'closed' : `address: ${inspect(this.#address)}`} }`
+  }
+
+  /** @internal Whether a connection is there that the descriptor's own readiness does not show. */
+  get hasReadAhead(): boolean {
+    return this.#handshakes?.hasThrough === true
+  }
+
+  /** @internal Calls back once, at the next chance to accept or when this is closed. */
+  watch(callback: () => void): void {
+    this.#watchers.push(callback)
+    if (this.#watchers.length === 1) this.#arm()
+  }
+
+  /** @internal Takes that back. */
+  unwatch(callback: () => void): void {
+    this.#watchers = this.#watchers.filter((watcher) => watcher !== callback)
+    if (this.#id !== -1) this.#rest()
+  }
+
+  /** @internal Somebody may want to connect. */
+  ready(): void {
+    this.#serve()
+  }
+
+  /** Serves those who wait, in order, as far as it goes. */
+  #serve(): void {
+    for (const watcher of this.#watchers.splice(0)) watcher()
+    for (let pending = this.#accepts.peek(); pending !== undefined; pending = this.#accepts.peek()) {
+      try {
+        const connection = this.#next()
+        if (connection === undefined) return this.#arm()
+        pending.resolve(this.#accepted(connection))
+      } catch (error) {
+        pending.reject(error)
+      }
+      this.#accepts.shift()
+    }
+    this.#rest()
+  }
+
+  /** The next connection for a caller, undefined where there is none yet. Starts the handshakes there is room for. */
+  #next(): Connection | undefined {
+    const handshakes = this.#handshakes
+    if (handshakes === undefined) return this.#accept()
+    const through = handshakes.take()
+    if (through !== undefined) return through
+    while (handshakes.hasRoom) {
+      const connection = this.#accept()
+      if (connection === undefined) break
+      handshakes.start(connection)
+    }
+    return undefined
+  }
+
+  #startTurn(): void {
+    this.#acceptedThisTurn = 0
+    if (this.#accepts.length > 0) this.#serve()
+  }
+
+  /** The next connection of the kernel's queue, undefined where it is empty or this turn had its share. */
+  #accept(): Connection | undefined {
+    if (this.#acceptedThisTurn >= ACCEPTS_PER_TURN) return undefined
+    const fd = native.socketAccept(this.#id)
+    if (fd === EAGAIN) return undefined
+    if (fd < 0) throw systemError(fd, native.failedSyscall())
+    if (this.#acceptedThisTurn++ === 0) setImmediate(() => this.#startTurn()).unref()
+    return Connection.open(fd, this.#settings, socketAddress(fd, true))
+  }
+
+  #accepted(connection: Connection): Connection {
+    this.#lastAccepted = connection.peer
+    return connection
+  }
+
+  /** Has the next connection of the kernel's queue reported, if it could be taken. */
+  #arm(): void {
+    if (this.#watchers.length === 0 && this.#handshakes?.hasRoom === false) return
+    sources[this.#id] = this
+    const code = native.watchArm(this.#id, false)
+    if (code < 0) throw systemError(code, native.failedSyscall())
+  }
+
+  #rest(): void {
+    if (this.#accepts.length > 0 || this.#watchers.length > 0) return
+    native.watchDisarm(this.#id)
+    sources[this.#id] = undefined
+  }
+}

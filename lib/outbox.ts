@@ -1,0 +1,265 @@
+import { realm, report, sources } from './environment.ts'
+import type { Source } from './environment.ts'
+import { TimeoutError, closedError, invalidState, systemError } from './errors.ts'
+import { hot, native } from './native.ts'
+import { Queue } from './queue.ts'
+import { Pending, forEver } from './wait.ts'
+
+const { sendFrames } = hot
+const { QUEUED, REPORT_QUEUED, REPORT_WRITTEN, TIMED_OUT } = native
+
+/** A send that the kernel has not all of yet: done once it has this stream position. */
+interface Send {
+  readonly end: number
+  readonly pending: Pending<void>
+}
+
+/** Messages up to this size are put together with the others of the turn. */
+const STAGED = 4 * 1024
+
+/** Bytes of a small message's header: its length, big-endian. */
+const HEADER = 4
+
+/** Small messages of one turn, framed, in memory that the native side knows by a number. */
+class Stage {
+  readonly #frames = new Uint8Array(32 * 1024)
+  readonly number = native.registerStage(realm, this.#frames)
+  used = 0
+
+  /** False where there is no room. */
+  put(bytes: Uint8Array, offset: number, size: number): boolean {
+    const frames = this.#frames
+    const start = this.used + HEADER
+    if (start + size > frames.length) return false
+    frames[start - 4] = 0
+    frames[start - 3] = 0
+    frames[start - 2] = size >> 8
+    frames[start - 1] = size
+    frames.set(size === bytes.length ? bytes : bytes.subarray(offset, offset + size), start)
+    this.used = start + size
+    return true
+  }
+}
+
+/** Stages not in use: a connection has one only while messages wait in it. */
+const stages: Stage[] = []
+/** For a message that leaves at once. */
+const direct = new Stage()
+
+/** Takes queued bytes where the native side cannot write. */
+export interface Carrier {
+  /** The stream position up to which they are there. */
+  readonly written: number
+  /** Bytes it took that are not there yet. */
+  readonly length: number
+  /** Takes what is queued; `settle` is called when some is there, or with the error that ended it. */
+  write(settle: (error?: Error | null) => void): void
+}
+
+/** Those that wrote in this turn: what they write next waits until it ends, and leaves together. */
+let corked: Outbox[] | undefined
+const endOfTurn = Promise.resolve()
+
+function uncork(): void {
+  const outboxes = corked ?? []
+  corked = undefined
+  for (const outbox of outboxes) outbox.uncork()
+}
+
+/** The sending half of a connection: which sends the kernel has, and which not yet. */
+export class Outbox {
+  /** Whether it can send. */
+  readonly writable: boolean
+  readonly #id: number
+  readonly #owner: Source
+  readonly #sends = new Queue<Send>()
+  #corked = false
+  #stage: Stage | undefined
+  /** Settles those in the stage together. */
+  #staged: Pending<void> | undefined
+  #drained: (() => void) | undefined
+  #carrier: Carrier | undefined
+
+  constructor(id: number, owner: Source, writable: boolean) {
+    this.#id = id
+    this.#owner = owner
+    this.writable = writable
+  }
+
+  /** Whether something waits for the kernel. */
+  get waiting(): boolean {
+    return this.#sends.length > 0 || this.#stage !== undefined
+  }
+
+  /** Bytes that wait for the kernel. */
+  get length(): number {
+    const stage = this.#stage
+    return native.queuedLength(this.#id) + (stage?.used ?? 0) + (this.#carrier?.length ?? 0)
+  }
+
+  /** Sends a message, after the first `descriptors` descriptor words. */
+  send(bytes: Uint8Array, offset: number, size: number, descriptors: number): Promise<void> {
+    if (this.#corked && descriptors === 0 && size <= STAGED) return this.#put(bytes, offset, size)
+    return this.#sent(this.#write(bytes, offset, size, descriptors, this.#corked))
+  }
+
+  /** Sends the first `descriptors` descriptor words in a handle record. */
+  sendRecord(descriptors: number): Promise<void> {
+    this.#unstage()
+    return this.#sent(native.sendRecord(this.#id, descriptors, this.#corked))
+  }
+
+  /** Sends a message, and blocks until the kernel has it. */
+  sendSync(bytes: Uint8Array, offset: number, size: number, descriptors: number, timeout: number): void {
+    this.#checkSync()
+    this.#sentSync(this.#write(bytes, offset, size, descriptors, false), timeout)
+  }
+
+  /** Sends a handle record, and blocks until the kernel has it. */
+  sendRecordSync(descriptors: number, timeout: number): void {
+    this.#checkSync()
+    this.#unstage()
+    this.#sentSync(native.sendRecord(this.#id, descriptors, false), timeout)
+  }
+
+  /** Has `carrier` take what is queued. */
+  carryBy(carrier: Carrier): void {
+    this.#carrier = carrier
+  }
+
+  /** Blocks until the kernel has all that was sent, or cannot have it. */
+  flushSync(timeout: number): void {
+    this.#corked = false
+    this.#unstage()
+    if (this.#sends.length > 0) this.#sentSync(QUEUED, timeout)
+  }
+
+  /** What was written in this turn leaves. */
+  uncork(): void {
+    if (!this.#corked) return
+    this.#corked = false
+    if (this.#stage !== undefined && this.#sends.length === 0 && this.#carrier === undefined) return this.#flushStage()
+    this.#unstage()
+    if (this.#sends.length === 0) return
+    if (this.#carrier === undefined) this.#settle(native.flush(this.#id))
+    else this.#carrier.write((error) => this.#complete(this.#carrier?.written ?? 0, error ? () => error : undefined))
+  }
+
+  /** Settles the sends that are done, or failed. */
+  settle(): void {
+    this.#settle(native.sent(this.#id))
+  }
+
+  /** Resolves when every send is settled. */
+  drain(): Promise<void> {
+    this.uncork()
+    if (!this.waiting) return Promise.resolve()
+    return new Promise((resolve) => (this.#drained = resolve))
+  }
+
+  /** Nothing is sent any more. */
+  close(): void {
+    const error = closedError('connection')
+    this.#dropStage()?.reject(error)
+    for (const { pending } of this.#sends.drain()) pending.reject(error)
+    this.#drained?.()
+  }
+
+  /** Hands a message to the native side, behind what is in the stage. */
+  #write(bytes: Uint8Array, offset: number, size: number, descriptors: number, cork: boolean): number {
+    this.#unstage()
+    if (descriptors > 0 || size > STAGED) return native.send(this.#id, bytes, offset, size, descriptors, cork)
+    direct.used = 0
+    direct.put(bytes, offset, size)
+    return sendFrames(this.#id, direct.number, direct.used, cork ? 1 : 0)
+  }
+
+  /** Puts a small message with the others of this turn. */
+  #put(bytes: Uint8Array, offset: number, size: number): Promise<void> {
+    if (this.#stage?.put(bytes, offset, size) !== true) {
+      this.#unstage()
+      this.#stage = stages.pop() ?? new Stage()
+      this.#staged = new Pending<void>(forEver, 'send', () => {})
+      sources[this.#id] = this.#owner
+      this.#stage.put(bytes, offset, size)
+    }
+    return (this.#staged as Pending<void>).promise
+  }
+
+  #dropStage(): Pending<void> | undefined {
+    const stage = this.#stage
+    if (stage === undefined) return undefined
+    stage.used = 0
+    stages.push(stage)
+    this.#stage = undefined
+    return this.#staged
+  }
+
+  /** Hands the stage to the native side, ahead of what comes next. */
+  #unstage(): void {
+    if (this.#stage === undefined) return
+    this.#unstaged(sendFrames(this.#id, this.#stage.number, this.#stage.used, 1))
+  }
+
+  /** Sends what is in the stage. */
+  #flushStage(): void {
+    const { number, used } = this.#stage as Stage
+    this.#unstaged(sendFrames(this.#id, number, used, 0))
+  }
+
+  /** What became of the stage. */
+  #unstaged(code: number): void {
+    const pending = this.#dropStage() as Pending<void>
+    if (code === QUEUED) this.#sends.push({ end: report[REPORT_QUEUED] as number, pending })
+    else if (code === 0) pending.resolve()
+    else pending.reject(systemError(code, native.failedSyscall()))
+    if (!this.waiting) this.#drained?.()
+  }
+
+  /** The promise of a send that gave `code`. */
+  #sent(code: number): Promise<void> {
+    if (!this.#corked) {
+      this.#corked = true
+      if (corked === undefined) {
+        corked = [this]
+        // Half a microsecond less than queueMicrotask(), which makes an AsyncResource.
+        void endOfTurn.then(uncork)
+      } else {
+        corked.push(this)
+      }
+    }
+    if (code === 0) return Promise.resolve()
+    if (code !== QUEUED) return Promise.reject(systemError(code, native.failedSyscall()))
+    const pending = new Pending<void>(forEver, 'send', () => {})
+    this.#sends.push({ end: report[REPORT_QUEUED] as number, pending })
+    sources[this.#id] = this.#owner
+    return pending.promise
+  }
+
+  #checkSync(): void {
+    if (this.#carrier !== undefined) throw invalidState('A connection over a stream cannot wait synchronously')
+  }
+
+  #sentSync(code: number, timeout: number): void {
+    if (code === 0) return
+    const status = code === QUEUED ? native.flushWait(this.#id, timeout) : code
+    if (code === QUEUED) this.#settle(status === TIMED_OUT ? QUEUED : status)
+    if (status === TIMED_OUT) throw new TimeoutError('send', timeout)
+    if (status < 0) throw systemError(status, native.failedSyscall())
+  }
+
+  #settle(code: number): void {
+    const syscall = code < 0 ? native.failedSyscall() : ''
+    this.#complete(report[REPORT_WRITTEN] as number, code < 0 ? () => systemError(code, syscall) : undefined)
+  }
+
+  /** Resolves the sends up to a stream position; with a failure, rejects the rest. */
+  #complete(written: number, failure: (() => Error) | undefined): void {
+    for (let send = this.#sends.peek(); send !== undefined && send.end <= written; send = this.#sends.peek()) {
+      send.pending.resolve()
+      this.#sends.shift()
+    }
+    if (failure !== undefined) for (const { pending } of this.#sends.drain()) pending.reject(failure())
+    if (!this.waiting) this.#drained?.()
+  }
+}
