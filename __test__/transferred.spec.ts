@@ -1,0 +1,52 @@
+// A buffer must stay as it is while it is sent or received into. Whoever transfers it away gets an error, and nobody else's
+// memory is touched.
+import test from 'ava'
+import { pipe } from '../index.ts'
+import { codeOf } from './support/until.ts'
+
+const LARGE = 8 << 20
+
+function transfer(view: Uint8Array): void {
+  structuredClone(view.buffer, { transfer: [view.buffer as ArrayBuffer] })
+}
+
+test('a queued buffer that is transferred away fails its send, and freed memory is not sent', async (t) => {
+  const [ours, theirs] = pipe()
+  const data = new Uint8Array(LARGE)
+  const sent = codeOf(ours.sendBytes(data))
+  transfer(data)
+  const received = codeOf(theirs.recvBytes())
+  t.is(await sent, 'EFAULT')
+  ours.destroy()
+  t.is(await received, 'ERR_MESSAGE_TRUNCATED')
+  theirs.destroy()
+})
+
+test('recvBytesInto a buffer that is transferred away loses that message alone', async (t) => {
+  const [ours, theirs] = pipe()
+  const target = new Uint8Array(2 * LARGE)
+  const received = codeOf(theirs.recvBytesInto(target, { offset: 5 }))
+  const sent = ours.sendBytes(new Uint8Array(LARGE))
+  while (!theirs.hasReadAhead) await new Promise((resolve) => setImmediate(resolve))
+  transfer(target)
+  t.is(await received, 'ERR_INVALID_STATE')
+  await sent
+  await ours.sendBytes(Buffer.from('next'))
+  t.is(String(await theirs.recvBytes()), 'next')
+  ours.destroy()
+  theirs.destroy()
+})
+
+test('a received message whose memory is transferred away leaves those beside it alone', async (t) => {
+  const [ours, theirs] = pipe()
+  await Promise.all(['one', 'two'].map((text) => ours.sendBytes(Buffer.from(text))))
+  const [one, two] = await theirs.recvMany()
+  try {
+    transfer(one?.data as Buffer)
+  } catch (error) {
+    t.is((error as Error).name, 'DataCloneError')
+  }
+  t.is(String(two?.data), 'two')
+  ours.destroy()
+  theirs.destroy()
+})
