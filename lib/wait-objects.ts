@@ -87,6 +87,9 @@ function watch(objects: readonly Waitable[], fds: Int32Array, callback: () => vo
  * with the ready ones, in the order given; with none when `timeout` milliseconds are over (by default never). Nothing is
  * consumed. Python's `multiprocessing.connection.wait`.
  *
+ * Connections and Listeners stay registered from one call to the next: waiting for a thousand of them costs one poll(2).
+ * Every other descriptor costs one epoll_ctl(2) for each call that has to wait; for many of those use a `Selector`.
+ *
  * @throws `ERR_INVALID_ARG_VALUE` for an object or descriptor that is there twice; `ERR_CLOSED`; {@link AbortError}; EBADF;
  *   `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`.
  */
