@@ -32,7 +32,7 @@ import type { FdLike } from './fd-like.ts'
 import { Inbox, blocked } from './inbox.ts'
 import type { Blocked, Message } from './inbox.ts'
 import { inspectable } from './inspect.ts'
-import { native } from './native.ts'
+import { checkCode, native } from './native.ts'
 import { decodeMoved, encodeMoved } from './moved-connection.ts'
 import { Outbox } from './outbox.ts'
 import { OwnedFd, adoptFd, isStream } from './owned-fd.ts'
@@ -125,7 +125,7 @@ export class Connection {
     access: number | undefined,
     duplex?: Duplex,
   ) {
-    if (id < 0) throw systemError(id, native.failedSyscall())
+    checkCode(id)
     this.#id = id
     this.#settings = settings
     this.#inbox = new Inbox(id, this, access !== native.ACCESS_WRITE)

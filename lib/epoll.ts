@@ -5,11 +5,11 @@ import { closedError, invalidArgumentType, outOfRange } from './errors.ts'
 import { fdNumber } from './fd-like.ts'
 import type { FdLike } from './fd-like.ts'
 import { inspectable } from './inspect.ts'
-import { native } from './native.ts'
+import { checkCode, native } from './native.ts'
 import { adoptFd } from './owned-fd.ts'
 import type { OwnedFd } from './owned-fd.ts'
 import type { Limits, WaitOptions } from './wait.ts'
-import { Waiting, checkCode, checkWait, collectedWatches, pairs } from './waiting.ts'
+import { Waiting, checkWait, collectedWatches, pairs } from './waiting.ts'
 
 const { EPOLLIN, EPOLLOUT, EPOLLPRI } = constants
 

@@ -1,7 +1,7 @@
 import { Server, Socket } from 'node:net'
 import type { Socket as DatagramSocket } from 'node:dgram'
-import { closedError, invalidArgumentType, invalidFdType, invalidState, outOfRange, systemError } from './errors.ts'
-import { native } from './native.ts'
+import { closedError, invalidArgumentType, invalidFdType, invalidState, outOfRange } from './errors.ts'
+import { checkCode, native } from './native.ts'
 
 /**
  * Something that has a descriptor: its number, any object with an `fd`, or a socket, server or terminal stream of
@@ -63,6 +63,6 @@ export function fdOf(value: FdLike, name = 'fd'): number {
 export function fdNumber(value: FdLike, name = 'fd'): number {
   const fd = fdOf(value, name)
   const code = native.descriptorCheck(fd >= 0 && fd <= 0x7fffffff ? fd : -1)
-  if (code < 0) throw systemError(code, native.failedSyscall())
+  checkCode(code)
   return fd
 }

@@ -12,7 +12,7 @@ import {
   systemError,
 } from './errors.ts'
 import { claim, lengths, roomOffset } from './message-pool.ts'
-import { hot, native } from './native.ts'
+import { checkCode, hot, native } from './native.ts'
 import { OwnedFd } from './owned-fd.ts'
 import { Queue } from './queue.ts'
 import { Pending } from './wait.ts'
@@ -325,7 +325,7 @@ export class Inbox {
     sources[this.#id] = this.#owner
     this.#armed = true
     const code = native.connectionAwaitRead(this.#id)
-    if (code < 0) throw systemError(code, native.failedSyscall())
+    checkCode(code)
   }
 
   /** Where nobody waits any more, the native side need not tell. */

@@ -13,7 +13,7 @@ import type { FdLike } from './fd-like.ts'
 import { Handshakes, checkHandshake } from './handshakes.ts'
 import type { HandshakeOptions, HandshakeSettings } from './handshakes.ts'
 import { inspectable } from './inspect.ts'
-import { native } from './native.ts'
+import { checkCode, native } from './native.ts'
 import { OwnedFd, adoptFd, isListener } from './owned-fd.ts'
 import { Queue } from './queue.ts'
 import { Pending, checkLimits } from './wait.ts'
@@ -181,7 +181,7 @@ export class Listener {
   static fromFd(fd: number | OwnedFd, options?: ListenerOptions): Listener {
     const settings = checkListenerOptions(options)
     const id = native.listenDescriptor(realm, adoptFd(fd, 'a listening stream socket', isListener))
-    if (id < 0) throw systemError(id, native.failedSyscall())
+    checkCode(id)
     return new Listener(id, settings)
   }
 
@@ -269,7 +269,7 @@ export class Listener {
         continue
       }
       const ready = native.watchWait(this.#id, false, Math.max(0, deadline - performance.now()))
-      if (ready < 0) throw systemError(ready, native.failedSyscall())
+      checkCode(ready)
       if (ready === 0) throw new TimeoutError('acceptSync', timeout)
     }
   }
@@ -380,7 +380,7 @@ export class Listener {
     if (this.#acceptedThisTurn >= ACCEPTS_PER_TURN) return undefined
     const fd = native.socketAccept(this.#id)
     if (fd === EAGAIN) return undefined
-    if (fd < 0) throw systemError(fd, native.failedSyscall())
+    checkCode(fd)
     if (this.#acceptedThisTurn++ === 0) setImmediate(() => this.#startTurn()).unref()
     return Connection.open(fd, this.#settings, socketAddress(fd, true))
   }
@@ -395,7 +395,7 @@ export class Listener {
     if (this.#watchers.length === 0 && this.#handshakes?.hasRoom === false) return
     sources[this.#id] = this
     const code = native.watchArm(this.#id, false)
-    if (code < 0) throw systemError(code, native.failedSyscall())
+    checkCode(code)
   }
 
   #rest(): void {

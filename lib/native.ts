@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module'
 import type * as Binding from '../binding.cjs'
-import { CodedError } from './errors.ts'
+import { CodedError, systemError } from './errors.ts'
 
 function load(): typeof Binding {
   try {
@@ -20,3 +20,11 @@ export const native: typeof Binding = load()
 
 /** Its calls that are made once per message. */
 export const hot: ReturnType<typeof native.hot> = native.hot()
+
+/** The result of a native call, or the error that it stands for. */
+export function checkCode(code: number): number {
+  if (code >= 0) return code
+  const subject = native.failedSyscall()
+  if (code !== native.UNSUPPORTED) throw systemError(code, subject)
+  throw new CodedError('ERR_FEATURE_UNAVAILABLE_ON_PLATFORM', `${subject} is not available on this operating system`)
+}

@@ -8,7 +8,7 @@ import type { FdLike } from './fd-like.ts'
 import { Listener } from './listener.ts'
 import type { ListenerOptions } from './listener.ts'
 import { inspectable } from './inspect.ts'
-import { native } from './native.ts'
+import { checkCode, native } from './native.ts'
 
 /** What a descriptor refers to. */
 export type FdKind = 'file' | 'directory' | 'pipe' | 'socket' | 'listener' | 'tty' | 'char' | 'block' | 'memfd' | 'anon'
@@ -65,7 +65,7 @@ export class OwnedFd {
    * @throws EBADF, EMFILE; `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_FD_TYPE`, `ERR_INVALID_STATE`.
    */
   static dup(fd: FdLike): OwnedFd {
-    return new OwnedFd(check(native.descriptorDuplicate(fdNumber(fd))))
+    return new OwnedFd(checkCode(native.descriptorDuplicate(fdNumber(fd))))
   }
 
   /** The number, -1 once closed or taken. */
@@ -94,12 +94,12 @@ export class OwnedFd {
    * @throws `ERR_CLOSED`
    */
   get inheritable(): boolean {
-    return check(native.descriptorInheritable(this.#open())) === 1
+    return checkCode(native.descriptorInheritable(this.#open())) === 1
   }
 
   set inheritable(inheritable: boolean) {
     if (typeof inheritable !== 'boolean') throw invalidArgumentType('inheritable', 'a boolean', inheritable)
-    check(native.descriptorSetInheritable(this.#open(), inheritable))
+    checkCode(native.descriptorSetInheritable(this.#open(), inheritable))
   }
 
   /**
@@ -120,7 +120,7 @@ export class OwnedFd {
    * @throws `ERR_CLOSED`; EMFILE.
    */
   dup(): OwnedFd {
-    return new OwnedFd(check(native.descriptorDuplicate(this.#open())), this.#name)
+    return new OwnedFd(checkCode(native.descriptorDuplicate(this.#open())), this.#name)
   }
 
   /** Closes the descriptor. Closing again does nothing. */
@@ -207,14 +207,9 @@ export class OwnedFd {
   }
 }
 
-function check(code: number): number {
-  if (code < 0) throw systemError(code, native.failedSyscall())
-  return code
-}
-
 /** Has the native side hold a descriptor that was somebody else's. */
 function adopt(fd: number): number {
-  return check(native.descriptorAdopt(fdNumber(fd)))
+  return checkCode(native.descriptorAdopt(fdNumber(fd)))
 }
 
 export function kindOf(fd: number): FdKind {

@@ -1,8 +1,7 @@
 import { Connection } from './connection.ts'
 import { checkConnectionOptions, checkFlag } from './connection-options.ts'
 import type { ConnectionOptions } from './connection-options.ts'
-import { systemError } from './errors.ts'
-import { native } from './native.ts'
+import { checkCode, native } from './native.ts'
 
 export interface PipeOptions extends ConnectionOptions {
   /**
@@ -24,6 +23,6 @@ export function pipe(options?: PipeOptions): [Connection, Connection] {
   const settings = checkConnectionOptions(options)
   const duplex = checkFlag(options?.duplex, 'options.duplex', true)
   const [first, second] = native.descriptorPair(duplex) as [number, number]
-  if (first < 0) throw systemError(first, native.failedSyscall())
+  checkCode(first)
   return [Connection.open(first, settings, ''), Connection.open(second, settings, '')]
 }

@@ -7,9 +7,9 @@ import { invalidArgumentType, invalidArgumentValue, outOfRange, systemError } fr
 import { fdOf } from './fd-like.ts'
 import type { FdLike } from './fd-like.ts'
 import { inspectable } from './inspect.ts'
-import { native } from './native.ts'
+import { checkCode, native } from './native.ts'
 import type { WaitOptions } from './wait.ts'
-import { Waiting, atOnce, checkCode, checkWait, nextTurn, pairs } from './waiting.ts'
+import { Waiting, atOnce, checkWait, nextTurn, pairs } from './waiting.ts'
 
 const { POLLIN, POLLOUT, POLLPRI } = constants
 

@@ -3,10 +3,10 @@ import { realm } from './environment.ts'
 import { invalidArgumentType } from './errors.ts'
 import { fdNumber } from './fd-like.ts'
 import type { FdLike } from './fd-like.ts'
-import { native } from './native.ts'
+import { checkCode, native } from './native.ts'
 import { hasReadAhead, observeReadAhead } from './read-ahead.ts'
 import type { WaitOptions } from './wait.ts'
-import { Waiting, atOnce, checkCode, checkWait, nextTurn } from './waiting.ts'
+import { Waiting, atOnce, checkWait, nextTurn } from './waiting.ts'
 
 const { POLLIN, POLLOUT, POLLPRI } = constants
 

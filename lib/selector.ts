@@ -6,11 +6,11 @@ import { fdNumber, fdOf } from './fd-like.ts'
 import type { FdLike } from './fd-like.ts'
 import { inspectable } from './inspect.ts'
 import { LiveMap } from './live-map.ts'
-import { native } from './native.ts'
+import { checkCode, native } from './native.ts'
 import { hasReadAhead, observeReadAhead } from './read-ahead.ts'
 import { checkOptions } from './wait.ts'
 import type { WaitOptions } from './wait.ts'
-import { Waiting, checkCode, checkWait, collectedWatches, pairs } from './waiting.ts'
+import { Waiting, checkWait, collectedWatches, pairs } from './waiting.ts'
 
 /** To read: input, the end, or an error to be had. Python's `selectors.EVENT_READ`. */
 export const EVENT_READ = 1

@@ -3,9 +3,8 @@ import { checkFlag, checkInteger } from './connection-options.ts'
 import { closedError, invalidArgumentType, invalidArgumentValue, invalidFdType, invalidState } from './errors.ts'
 import { fdNumber } from './fd-like.ts'
 import { inspectable } from './inspect.ts'
-import { native } from './native.ts'
+import { checkCode, native } from './native.ts'
 import { OwnedFd } from './owned-fd.ts'
-import { checkCode } from './waiting.ts'
 
 /** The longest name of a memfd, in bytes. */
 const MAX_NAME = 249

@@ -12,7 +12,7 @@ import {
 import { fdNumber } from './fd-like.ts'
 import type { FdLike } from './fd-like.ts'
 import { Listener } from './listener.ts'
-import { native } from './native.ts'
+import { checkCode, native } from './native.ts'
 import { Pending, checkPositional } from './wait.ts'
 import type { WaitOptions } from './wait.ts'
 
@@ -50,7 +50,7 @@ function poll(objects: readonly Waitable[], fds: Int32Array, timeout: number): W
   const ahead = new Set(objects.filter((object) => isOwn(object) && object.hasReadAhead))
   const open = fds.filter((fd) => fd !== -1)
   const code = open.length === 0 && timeout === 0 ? 0 : native.pollReadable(open, ahead.size > 0 ? 0 : timeout)
-  if (code < 0) throw systemError(code, native.failedSyscall())
+  checkCode(code)
   let position = 0
   return objects.filter((object, index) => {
     const ready = fds[index] !== -1 && open[position++] === 1

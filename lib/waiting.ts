@@ -1,7 +1,7 @@
 import { sources } from './environment.ts'
 import type { Source } from './environment.ts'
-import { AbortError, CodedError, closedError, invalidState, systemError } from './errors.ts'
-import { native } from './native.ts'
+import { AbortError, closedError, invalidState } from './errors.ts'
+import { checkCode, native } from './native.ts'
 import { checkPositional, startTimer } from './wait.ts'
 import type { Limits, WaitOptions } from './wait.ts'
 
@@ -28,14 +28,6 @@ interface Wait<T> {
   attempt(): T | undefined
   settle(result: T): void
   fail(error: unknown): void
-}
-
-/** The result of a native call, or the error that it stands for. */
-export function checkCode(code: number): number {
-  if (code >= 0) return code
-  const subject = native.failedSyscall()
-  if (code !== native.UNSUPPORTED) throw systemError(code, subject)
-  throw new CodedError('ERR_FEATURE_UNAVAILABLE_ON_PLATFORM', `${subject} is not available on this operating system`)
 }
 
 /** Checks a positional timeout, or the options in its place; a signal may be aborted already. */
