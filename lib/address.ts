@@ -1,5 +1,4 @@
 import { isUtf8 } from 'node:buffer'
-import { lookup } from 'node:dns/promises'
 import { isIP } from 'node:net'
 import type { SocketAddress } from '../binding.cjs'
 import { invalidArgumentType, invalidArgumentValue, outOfRange, unknownHost } from './errors.ts'
@@ -65,6 +64,7 @@ export function checkAddress(address: unknown, name = 'address'): Target {
 /** The numeric addresses of a host, at least one. */
 export async function resolveHost(host: string): Promise<string[]> {
   if (isIP(host) !== 0) return [host]
+  const { lookup } = process.getBuiltinModule('node:dns/promises')
   const addresses = await lookup(host, { all: true })
   return addresses.map(({ address }) => address)
 }

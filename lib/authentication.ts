@@ -1,5 +1,4 @@
-import { createHmac, createSecretKey, randomBytes, timingSafeEqual } from 'node:crypto'
-import type { KeyObject } from 'node:crypto'
+import type * as Crypto from 'node:crypto'
 import { AuthenticationError, invalidArgumentType, invalidArgumentValue } from './errors.ts'
 
 /**
@@ -24,7 +23,7 @@ export interface AuthenticationOptions {
 
 /** Checked {@link AuthenticationOptions} with a key, which nothing shows. */
 export interface Authentication {
-  readonly key: KeyObject
+  readonly key: Crypto.KeyObject
   readonly minDigest: MinDigest
 }
 
@@ -39,6 +38,9 @@ export type Handshake = Generator<HandshakeStep, void, Buffer>
 
 /** Bytes that a message of a handshake may have. */
 export const MAX_HANDSHAKE_MESSAGE = 256
+
+/** Loaded with the first key, which most programs do without. */
+const crypto = (): typeof Crypto => process.getBuiltinModule('node:crypto')
 
 /** The digests of Python's handshake by its names, and as `node:crypto` names them. */
 const digests = {
@@ -72,7 +74,7 @@ export function checkAuthentication(options: AuthenticationOptions = {}): Authen
   if (typeof authKey !== 'string' && !(authKey instanceof Uint8Array)) {
     throw invalidArgumentType('options.authKey', 'a string or Uint8Array', authKey)
   }
-  return { key: createSecretKey(Buffer.from(authKey)), minDigest }
+  return { key: crypto().createSecretKey(Buffer.from(authKey)), minDigest }
 }
 
 /** A listener's handshake: the client proves the key first. */
@@ -89,7 +91,7 @@ export function* answerThenDeliver(authentication: Authentication): Handshake {
 
 /** Has the peer prove the key. Python's `deliver_challenge`. */
 export function* deliverChallenge(authentication: Authentication): Handshake {
-  const message = Buffer.concat([Buffer.from('{sha256}'), randomBytes(NONCE_LENGTH)])
+  const message = Buffer.concat([Buffer.from('{sha256}'), crypto().randomBytes(NONCE_LENGTH)])
   yield { send: Buffer.concat([CHALLENGE, message]) }
   const response = yield { receive: MAX_HANDSHAKE_MESSAGE }
   try {
@@ -139,7 +141,7 @@ export function verifyResponse({ key, minDigest }: Authentication, message: Buff
   if (payload.length !== expected.length) {
     throw new AuthenticationError(`The ${digest} of the peer has ${payload.length} bytes, not ${expected.length}`)
   }
-  if (!timingSafeEqual(payload, expected)) throw new AuthenticationError('The peer has another authKey')
+  if (!crypto().timingSafeEqual(payload, expected)) throw new AuthenticationError('The peer has another authKey')
 }
 
 /** The digest that a challenge asks for, or that a response is made with. */
@@ -162,9 +164,9 @@ function withName(digest: Digest, mac: Buffer): Buffer {
 }
 
 /** Undefined where the digest is not to be had: MD5 under FIPS. */
-function hmac(digest: Digest, key: KeyObject, message: Buffer): Buffer | undefined {
+function hmac(digest: Digest, key: Crypto.KeyObject, message: Buffer): Buffer | undefined {
   try {
-    return createHmac(digests[digest], key).update(message).digest()
+    return crypto().createHmac(digests[digest], key).update(message).digest()
   } catch {
     return undefined
   }

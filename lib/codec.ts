@@ -1,4 +1,3 @@
-import { deserialize, serialize } from 'node:v8'
 import { invalidArgumentType, invalidArgumentValue } from './errors.ts'
 
 /**
@@ -26,7 +25,10 @@ const json: CustomCodec = {
   },
 }
 
-const v8: CustomCodec = { encode: serialize, decode: deserialize }
+const v8: CustomCodec = {
+  encode: (value) => process.getBuiltinModule('node:v8').serialize(value),
+  decode: (data) => process.getBuiltinModule('node:v8').deserialize(data),
+}
 
 export function checkCodec(codec: unknown, name: string): CustomCodec {
   if (codec === undefined || codec === 'json') return json

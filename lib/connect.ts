@@ -1,4 +1,3 @@
-import { constants as osConstants } from 'node:os'
 import { addressDetails, checkAddress, resolveHost, resolveHostSync, socketAddress } from './address.ts'
 import type { Address, Target } from './address.ts'
 import { authenticate, authenticateSync } from './authenticate.ts'
@@ -8,6 +7,7 @@ import { Connection } from './connection.ts'
 import { checkConnectionOptions } from './connection-options.ts'
 import type { ConnectionOptions, ConnectionSettings } from './connection-options.ts'
 import { realm, sources } from './environment.ts'
+import { errno } from './errno.ts'
 import { AbortError, TimeoutError, systemError } from './errors.ts'
 import type { FdLike } from './fd-like.ts'
 import { native } from './native.ts'
@@ -15,7 +15,7 @@ import { OwnedFd } from './owned-fd.ts'
 import { Pending, checkLimits, startTimer } from './wait.ts'
 import type { WaitOptions } from './wait.ts'
 
-const { EAGAIN, EINPROGRESS } = osConstants.errno
+const { EAGAIN, EINPROGRESS } = errno
 /** A full accept queue is tried again after 1 ms, then twice as long each time up to this. */
 const LONGEST_RETRY = 32
 

@@ -1,6 +1,4 @@
-import { constants as osConstants } from 'node:os'
 import type { Duplex } from 'node:stream'
-import { inspect } from 'node:util'
 import { socketAddress } from './address.ts'
 import type { PeerAddress } from './address.ts'
 import { checkBytes, checkConnectionOptions, checkInteger } from './connection-options.ts'
@@ -15,6 +13,7 @@ import type {
   SyncOptions,
 } from './connection-options.ts'
 import { descriptorWords, realm, sources } from './environment.ts'
+import { errno } from './errno.ts'
 import {
   AbortError,
   CodedError,
@@ -31,7 +30,7 @@ import { fdNumber } from './fd-like.ts'
 import type { FdLike } from './fd-like.ts'
 import { Inbox, blocked } from './inbox.ts'
 import type { Blocked, Message } from './inbox.ts'
-import { inspectable } from './inspect.ts'
+import { inspectable, show } from './inspect.ts'
 import { checkCode, native } from './native.ts'
 import { decodeMoved, encodeMoved } from './moved-connection.ts'
 import { Outbox } from './outbox.ts'
@@ -614,7 +613,7 @@ export class Connection {
   }
 
   #describe(): string {
-    const state = this.closed ? 'closed' : `peer: ${inspect(this.peer)}`
+    const state = this.closed ? 'closed' : `peer: ${show(this.peer)}`
     return `Connection { fd: ${this.fd}, ${state} }`
   }
 
@@ -699,7 +698,7 @@ export class Connection {
       throw new CodedError('ERR_FDS_UNSUPPORTED', 'Descriptors can be sent over unix sockets only')
     }
     const numbers = (fds as FdLike[]).map((fd, index) => fdNumber(fd, `${name}[${index}]`))
-    if (numbers.length > MAX_FDS) throw systemError(-osConstants.errno.EINVAL, 'sendmsg')
+    if (numbers.length > MAX_FDS) throw systemError(-errno.EINVAL, 'sendmsg')
     descriptorWords.set(numbers)
     return numbers.length
   }

@@ -1,5 +1,3 @@
-import { getSystemErrorMap } from 'node:util'
-
 /** Puts `name` on the prototype: as a property of its own it would turn up in structured logs. */
 function named(errorClass: abstract new (...args: never[]) => Error): void {
   Object.defineProperty(errorClass.prototype, 'name', { value: errorClass.name, writable: true, configurable: true })
@@ -138,10 +136,11 @@ export interface SystemError extends Error {
   port?: number
 }
 
-const systemErrors = getSystemErrorMap()
+let systemErrors: Map<number, [string, string]> | undefined
 
 /** Builds the error of a system call that gave `errno` (negative). */
 export function systemError(errno: number, syscall: string, details: SystemErrorDetails = {}): SystemError {
+  systemErrors ??= process.getBuiltinModule('node:util').getSystemErrorMap()
   const [code, description] = systemErrors.get(errno) ?? [`Unknown system error ${errno}`, '']
   const { path, address, port } = details
   const where = address ?? path

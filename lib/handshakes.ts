@@ -1,4 +1,3 @@
-import { AsyncResource } from 'node:async_hooks'
 import type { PeerAddress } from './address.ts'
 import { authenticate, authenticateSync } from './authenticate.ts'
 import { checkAuthentication, deliverThenAnswer } from './authentication.ts'
@@ -64,6 +63,7 @@ export function checkHandshake(options: HandshakeOptions): HandshakeSettings | u
 function checkCallback<F extends VerifyPeer | OnHandshakeError>(value: F | undefined, name: string): F | undefined {
   if (value === undefined) return undefined
   if (typeof value !== 'function') throw invalidArgumentType(name, 'a function', value)
+  const { AsyncResource } = process.getBuiltinModule('node:async_hooks')
   return AsyncResource.bind(value, 'Listener') as F
 }
 

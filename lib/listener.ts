@@ -1,25 +1,22 @@
-import { mkdtempSync } from 'node:fs'
-import { constants as osConstants, tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { inspect } from 'node:util'
 import { addressDetails, checkAddress, resolveHost, resolveHostSync, socketAddress } from './address.ts'
 import type { Address, PeerAddress, Target } from './address.ts'
 import { Connection } from './connection.ts'
 import { checkConnectionOptions, checkFlag, checkInteger } from './connection-options.ts'
 import type { ConnectionOptions, ConnectionSettings } from './connection-options.ts'
 import { realm, sources } from './environment.ts'
+import { errno } from './errno.ts'
 import { AbortError, CodedError, TimeoutError, closedError, invalidState, systemError } from './errors.ts'
 import type { FdLike } from './fd-like.ts'
 import { Handshakes, checkHandshake } from './handshakes.ts'
 import type { HandshakeOptions, HandshakeSettings } from './handshakes.ts'
-import { inspectable } from './inspect.ts'
+import { inspectable, show } from './inspect.ts'
 import { checkCode, native } from './native.ts'
 import { OwnedFd, adoptFd, isListener } from './owned-fd.ts'
 import { Queue } from './queue.ts'
 import { Pending, checkLimits } from './wait.ts'
 import type { WaitOptions } from './wait.ts'
 
-const EAGAIN = -osConstants.errno.EAGAIN
+const EAGAIN = -errno.EAGAIN
 /** Connections accepted before the rest of the event loop gets its turn. */
 const ACCEPTS_PER_TURN = 64
 
@@ -166,6 +163,9 @@ export class Listener {
   }
 
   static #listenTemporary(settings: ListenSettings): Listener {
+    const { mkdtempSync } = process.getBuiltinModule('node:fs')
+    const { tmpdir } = process.getBuiltinModule('node:os')
+    const { join } = process.getBuiltinModule('node:path')
     const directory = mkdtempSync(join(tmpdir(), 'fdwire-'))
     const path = Buffer.from(join(directory, 'listener'))
     const id = native.listenUnix(realm, path, settings.backlog, { ...settings.file, unlink: true, directory })
@@ -315,7 +315,7 @@ export class Listener {
   }
 
   #describe(): string {
-    return `Listener { fd: ${this.fd}, ${this.closed ? 'closed' : `address: ${inspect(this.#address)}`} }`
+    return `Listener { fd: ${this.fd}, ${this.closed ? 'closed' : `address: ${show(this.#address)}`} }`
   }
 
   /** @internal Whether a connection is there that the descriptor's own readiness does not show. */

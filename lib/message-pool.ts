@@ -1,4 +1,3 @@
-import { markAsUntransferable } from 'node:worker_threads'
 import { realm } from './environment.ts'
 import { native } from './native.ts'
 
@@ -13,13 +12,14 @@ const MESSAGES_PER_CALL = 256
 /** The lengths of the messages that a native call put into the room. */
 export const lengths: Uint32Array = new Uint32Array(MESSAGES_PER_CALL)
 
-let slab = allocate()
+/** None until something is received. */
+let slab: Buffer = Buffer.alloc(0)
 let used = 0
 
 function allocate(): Buffer {
   const buffer = Buffer.allocUnsafeSlow(SLAB)
   // Transferring one message's memory would take that of the others along.
-  markAsUntransferable(buffer.buffer)
+  process.getBuiltinModule('node:worker_threads').markAsUntransferable(buffer.buffer)
   native.registerRoom(realm, buffer, lengths)
   return buffer
 }

@@ -1,8 +1,8 @@
-import { constants as osConstants } from 'node:os'
 import { constants } from './constants.ts'
 import { realm } from './environment.ts'
 import type { FdEvent } from './epoll.ts'
 import { toEvents } from './epoll.ts'
+import { errno } from './errno.ts'
 import { invalidArgumentType, invalidArgumentValue, outOfRange, systemError } from './errors.ts'
 import { fdOf } from './fd-like.ts'
 import type { FdLike } from './fd-like.ts'
@@ -67,7 +67,7 @@ export class Poll {
     if (mask === undefined) throw invalidArgumentType('mask', 'a number', mask)
     const number = checkFd(fd)
     const checked = checkMask(mask)
-    if (!this.#masks.has(number)) throw systemError(-osConstants.errno.ENOENT, 'poll')
+    if (!this.#masks.has(number)) throw systemError(-errno.ENOENT, 'poll')
     this.#set(number, checked)
   }
 

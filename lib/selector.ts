@@ -1,6 +1,6 @@
-import { constants as osConstants } from 'node:os'
 import { checkFlag } from './connection-options.ts'
 import { realm } from './environment.ts'
+import { errno } from './errno.ts'
 import { CodedError, closedError, invalidArgumentType, invalidArgumentValue, systemError } from './errors.ts'
 import { fdNumber, fdOf } from './fd-like.ts'
 import type { FdLike } from './fd-like.ts'
@@ -187,7 +187,7 @@ export class Selector<Data = unknown> {
     checkEvents(events, settings)
     const fd = fdNumber(fileObj, 'fileObj')
     const code = native.selectorRegister(this.#id, fd, events, settings)
-    if (code === -osConstants.errno.EEXIST) throw invalidArgumentValue('fileObj', `is registered already: ${fd}`)
+    if (code === -errno.EEXIST) throw invalidArgumentValue('fileObj', `is registered already: ${fd}`)
     checkCode(code)
     const key = Object.freeze({ fileObj, fd, events, data: data as Data })
     const registration: Registration<Data> = { key, settings, spent: false, stop: undefined }
@@ -214,7 +214,7 @@ export class Selector<Data = unknown> {
     checkEvents(events, settings)
     const { fd } = registration.key
     const known = this.#byFd.get(fd) === registration
-    const code = known ? native.selectorModify(this.#id, fd, events, settings) : -osConstants.errno.EBADF
+    const code = known ? native.selectorModify(this.#id, fd, events, settings) : -errno.EBADF
     if (code < 0) {
       this.#forget(registration)
       if (!known) throw systemError(code, 'select')

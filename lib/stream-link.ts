@@ -1,6 +1,6 @@
-import { constants } from 'node:os'
 import type { Duplex } from 'node:stream'
 import { report } from './environment.ts'
+import { errno } from './errno.ts'
 import { closedError, invalidArgumentType, systemError } from './errors.ts'
 import { native } from './native.ts'
 
@@ -22,7 +22,7 @@ export class StreamLink {
   }
   readonly #onClose = (): void => {
     // A Duplex need not call back for what it was writing.
-    this.#settle(this.#duplex.errored ?? systemError(-constants.errno.EPIPE, 'write'))
+    this.#settle(this.#duplex.errored ?? systemError(-errno.EPIPE, 'write'))
     this.#onEnd()
   }
   #settle: (error?: Error | null) => void = () => {}
