@@ -54,10 +54,10 @@ export class SharedMemory {
   readonly #size: number
   readonly #readOnly: boolean
 
-  private constructor(owned: OwnedFd, { buffer, private: readOnly }: Mapped, size: number) {
+  private constructor(owned: OwnedFd, { buffer, private: readOnly }: Mapped) {
     this.#owned = owned
     this.#buffer = buffer
-    this.#size = size
+    this.#size = buffer.byteLength
     this.#readOnly = readOnly
   }
 
@@ -76,8 +76,7 @@ export class SharedMemory {
     const name = checkName(options.name)
     const owned = OwnedFd.wrap(checkCode(native.memoryCreate(name, size)))
     try {
-      const mapped = map(owned.fd)
-      return new SharedMemory(owned, mapped, size)
+      return new SharedMemory(owned, map(owned.fd, size))
     } catch (error) {
       owned.close()
       throw error
@@ -96,9 +95,9 @@ export class SharedMemory {
    */
   static fromFd(fd: number | OwnedFd): SharedMemory {
     if (typeof fd !== 'number' && !(fd instanceof OwnedFd)) throw invalidArgumentType('fd', 'a number or OwnedFd', fd)
-    const mapped = map(fdNumber(fd))
+    const mapped = map(fdNumber(fd), undefined)
     const owned = fd instanceof OwnedFd ? OwnedFd.wrap(fd.surrender()) : OwnedFd.fromFd(fd)
-    return new SharedMemory(owned, mapped, mapped.buffer.byteLength)
+    return new SharedMemory(owned, mapped)
   }
 
   /** The number, -1 once closed. Send it as any other: `connection.sendBytes(message, { fds: [memory] })`. */
@@ -192,8 +191,9 @@ interface Mapped {
   readonly private: boolean
 }
 
-function map(fd: number): Mapped {
-  const mapped = native.memoryMap(fd, constants.MAX_LENGTH)
+/** Maps `size` bytes, or all that there is. */
+function map(fd: number, size: number | undefined): Mapped {
+  const mapped = native.memoryMap(fd, size, constants.MAX_LENGTH)
   if (typeof mapped !== 'number') return mapped
   if (mapped === native.NOT_MEMORY) throw invalidFdType(`Descriptor ${fd} is not of memory that can be shared`)
   if (mapped === native.SHRINKABLE) {

@@ -49,7 +49,7 @@ pub fn add_seals(fd: BorrowedFd<'_>, seals: i32) -> Result<()> {
     platform::memory::add_seals(fd, seals)
 }
 
-/// All of a memory, mapped into this process until dropped.
+/// A memory, mapped into this process until dropped.
 #[derive(Debug)]
 pub struct Mapping {
     address: NonNull<c_void>,
@@ -63,15 +63,20 @@ unsafe impl Send for Mapping {}
 unsafe impl Sync for Mapping {}
 
 impl Mapping {
-    /// Maps `fd`, of at most `max` bytes (`EFBIG`). What cannot be written is mapped as a private copy, page by page as
-    /// it is written: a page that may not be written at all would be a fatal signal as well.
-    pub fn new(fd: BorrowedFd<'_>, max: u64) -> Result<Mapping> {
+    /// Maps the first `size` bytes of `fd`, or all that it has, which may be whole pages: at most `max` (`EFBIG`). What
+    /// cannot be written is mapped as a private copy, page by page as it is written: a page that may not be written at
+    /// all would be a fatal signal as well.
+    pub fn new(fd: BorrowedFd<'_>, size: Option<u64>, max: u64) -> Result<Mapping> {
         let failed = |errno| Error::system("mmap", errno);
         let private = platform::memory::check(fd)?;
         let stat = fstat(fd).map_err(|errno| Error::system("fstat", errno))?;
-        let length = u64::try_from(stat.st_size).unwrap_or(0);
+        let all = u64::try_from(stat.st_size).unwrap_or(0);
+        let length = size.unwrap_or(all);
         if length > max {
             return Err(failed(Errno::EFBIG));
+        }
+        if length > all {
+            return Err(failed(Errno::EINVAL));
         }
         let length = usize::try_from(length).map_err(|_| failed(Errno::EFBIG))?;
         let length = NonZeroUsize::new(length).ok_or(failed(Errno::EINVAL))?;

@@ -15,7 +15,7 @@ use nix::unistd::ftruncate;
 const SIZE: u64 = 10_000;
 
 fn map(fd: BorrowedFd<'_>) -> Mapping {
-    Mapping::new(fd, u64::MAX).unwrap()
+    Mapping::new(fd, None, u64::MAX).unwrap()
 }
 
 fn write(mapping: &Mapping, index: usize, byte: u8) {
@@ -57,6 +57,24 @@ fn all_mappings_of_a_memory_show_the_same_bytes() {
 }
 
 #[test]
+fn as_much_is_mapped_as_was_asked_for_and_never_more_than_there_is() {
+    // macOS has memory in whole pages, of which the rest is left out.
+    let fd = create_memory(c"fdwire", SIZE).unwrap();
+    let part = Mapping::new(fd.as_fd(), Some(5_000), u64::MAX).unwrap();
+    assert_eq!(part.size(), 5_000);
+    write(&part, 4_999, 7);
+    assert_eq!(read(&map(fd.as_fd()), 4_999), 7);
+    for (size, max, errno) in [
+        (SIZE + 1, u64::MAX, Errno::EINVAL),
+        (0, u64::MAX, Errno::EINVAL),
+        (2, 1, Errno::EFBIG),
+    ] {
+        let error = Mapping::new(fd.as_fd(), Some(size), max).unwrap_err();
+        assert_eq!(error.errno(), errno);
+    }
+}
+
+#[test]
 fn memory_of_ours_cannot_shrink() {
     let fd = create_memory(c"fdwire", SIZE).unwrap();
     assert_eq!(seals(fd.as_fd()).unwrap() & SEAL_SHRINK, SEAL_SHRINK);
@@ -69,7 +87,7 @@ fn memory_of_ours_cannot_shrink() {
 #[test]
 fn memory_that_can_shrink_is_not_mapped_until_it_is_sealed() {
     let fd = unsealed(c"fdwire");
-    assert_eq!(Mapping::new(fd.as_fd(), u64::MAX).unwrap_err(), Error::Shrinkable);
+    assert_eq!(Mapping::new(fd.as_fd(), None, u64::MAX).unwrap_err(), Error::Shrinkable);
     add_seals(fd.as_fd(), SEAL_SHRINK).unwrap();
     map(fd.as_fd());
 }
@@ -79,7 +97,7 @@ fn what_is_no_memory_is_not_mapped() {
     let (reader, _writer) = pipe().unwrap();
     let file = tempfile::tempfile_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     for fd in [reader.as_fd(), file.as_fd()] {
-        let error = Mapping::new(fd, u64::MAX).unwrap_err();
+        let error = Mapping::new(fd, None, u64::MAX).unwrap_err();
         // A file on a tmpfs has seals, of which none can be set.
         assert!(matches!(error, Error::NotMemory | Error::Shrinkable), "{error}");
     }
@@ -88,10 +106,10 @@ fn what_is_no_memory_is_not_mapped() {
 #[test]
 fn memory_that_is_empty_or_too_large_is_not_mapped() {
     let empty = create_memory(c"fdwire", 1).unwrap();
-    assert_eq!(Mapping::new(empty.as_fd(), 0).unwrap_err().errno(), Errno::EFBIG);
+    assert_eq!(Mapping::new(empty.as_fd(), None, 0).unwrap_err().errno(), Errno::EFBIG);
     let empty = memfd_create(c"fdwire", MFdFlags::MFD_ALLOW_SEALING).unwrap();
     add_seals(empty.as_fd(), SEAL_SHRINK).unwrap();
-    assert_eq!(Mapping::new(empty.as_fd(), 1).unwrap_err().errno(), Errno::EINVAL);
+    assert_eq!(Mapping::new(empty.as_fd(), None, 1).unwrap_err().errno(), Errno::EINVAL);
     let error = create_memory(c"fdwire", u64::MAX).unwrap_err();
     assert_eq!(error.errno(), Errno::EFBIG);
 }

@@ -90,12 +90,13 @@ pub fn memory_add_seals(fd: i32, seals: i32) -> Result<i32> {
     )
 }
 
-/// Maps memory of at most `max` bytes, or gives a negative code. `private` tells that what is written stays here.
+/// Maps `size` bytes of a memory, or all of it, at most `max`, or gives a negative code. `private` tells that what is
+/// written stays here.
 #[napi(ts_return_type = "number | { buffer: ArrayBuffer; private: boolean }")]
-pub fn memory_map<'env>(env: &'env Env, fd: i32, max: f64) -> Result<Either<i32, Object<'env>>> {
+pub fn memory_map<'env>(env: &'env Env, fd: i32, size: Option<f64>, max: f64) -> Result<Either<i32, Object<'env>>> {
     let mapped = environment::with(|environment| {
         borrow(fd)
-            .and_then(|fd| Mapping::new(fd, max as u64))
+            .and_then(|fd| Mapping::new(fd, size.map(|size| size as u64), max as u64))
             .map_err(|error| fail(&environment.shared, &error))
     })?;
     let mapping = match mapped {
