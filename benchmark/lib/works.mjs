@@ -39,6 +39,16 @@ const oneWay = (name, params, contenders, metrics, more) => ({
   ...more,
 })
 
+/** "Reused mappings beat copies 2 to 8 times from 256 KiB up." One process fills the payload, the other reads it. */
+const payload = (name, size) => ({
+  name,
+  server: 'payload',
+  client: 'payload',
+  params: { size },
+  contenders: [fdwire('fdwire, shared memory', { shared: 1 }), fdwire('fdwire, copies', { shared: 0 })],
+  metrics: [metric('p50', 'µs', { 'fdwire, copies': 0.5 })],
+})
+
 const idle = (name, attended) => ({
   name,
   server: 'sink',
@@ -90,6 +100,10 @@ export const works = [
     [metric('mean', 'µs', { zeromq: 0.8 })],
     { unable: tooLong },
   ),
+
+  payload('payload of 256 KiB to another process', 256 * KIB),
+  payload('payload of 4 MiB to another process', 4 * MIB),
+  payload('payload of 16 MiB to another process', 16 * MIB),
 
   {
     name: 'one descriptor there and back',

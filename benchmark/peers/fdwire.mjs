@@ -4,7 +4,7 @@ import { run } from '../lib/program.mjs'
 import { promiseWorks, untilEnd } from '../lib/promises.mjs'
 import { Wakeups } from '../lib/wakeups.mjs'
 
-const { Listener, Selector, connect } = await import('../../index.js')
+const { Listener, Selector, SharedMemory, connect } = await import('../../index.js')
 
 const EVENT_READ = 1
 
@@ -94,6 +94,39 @@ works.client.descriptors = async (params) => {
   return timeEach(params, async () => {
     await connection.sendBytes(body, { fds })
     await connection.recvBytes()
+  })
+}
+
+/** What a message of the payload work is: the payload, or a notice where both processes have that. */
+const messageOf = (memory, { shared }) => Buffer.from(shared ? new ArrayBuffer(1) : memory.buffer)
+
+works.server.payload = (params, ready) => {
+  const read = async (connection) => {
+    const memory = params.shared
+      ? SharedMemory.fromFd(await connection.recvHandle())
+      : { buffer: new ArrayBuffer(params.size) }
+    const message = messageOf(memory, params)
+    for (;;) {
+      await connection.recvBytesInto(message)
+      const payload = Buffer.from(memory.buffer)
+      await connection.sendBytes(Buffer.of(payload.includes(0) ? 0 : payload.at(-1)))
+    }
+  }
+  return serve(params.address, (connection) => untilEnd(read(connection)), ready)
+}
+
+works.client.payload = async (params) => {
+  const connection = await connect(params.address)
+  const memory = params.shared ? SharedMemory.create(params.size) : { buffer: new ArrayBuffer(params.size) }
+  if (params.shared) await connection.sendHandle(memory)
+  const message = messageOf(memory, params)
+  let value = 0
+  return timeEach(params, async () => {
+    value = (value % 255) + 1
+    Buffer.from(memory.buffer).fill(value)
+    await connection.sendBytes(message)
+    const [seen] = await connection.recvBytes()
+    if (seen !== value) throw new Error(`the payload was ${seen}, not ${value}`)
   })
 }
 
