@@ -51,6 +51,18 @@ for (const { version, path } of python3) {
   })
 }
 
+for (const { version, path } of python3) {
+  test.serial(`shared memory: Node and Python ${version} read each frame where it was written`, async (t) => {
+    const lines = await npm(t, '--prefix', 'examples', 'run', 'shared-memory', '--', path).finish()
+    const said = lines.map((line) => /^(\w+): frame (\d) of 4194304 bytes has crc32 \d+, the same as here$/.exec(line))
+    const read = ['Node', 'Python'].flatMap((name) => ['1', '2', '3'].map((frame) => [name, frame]))
+    t.deepEqual(
+      said.map((match) => match?.slice(1)),
+      read,
+    )
+  })
+}
+
 if (spawnSync('go', ['version']).status === 0) {
   test.serial('many machines: a worker is killed at work and every request is answered once', async (t) => {
     const lines = await npm(t, '--prefix', 'examples', 'run', 'many-machines').finish()
