@@ -6,16 +6,20 @@ mod util;
 
 use std::io::IoSliceMut;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use fdwire_ancillary::{ControlBuffer, duplicate, pair, receive_message};
 use util::{copies, get, open_descriptors, put};
 
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
+/// Taken by each test before it opens anything: another's limit would hit it.
+fn one_at_a_time() -> MutexGuard<'static, ()> {
+    ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Runs `body` with exactly `free` descriptors left.
 fn with_descriptors_left(free: usize, body: impl FnOnce()) {
-    let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let old = limit();
     set_limit(libc::rlimit { rlim_cur: 128, ..old });
     let mut fillers: Vec<OwnedFd> = Vec::new();
@@ -45,6 +49,7 @@ fn set_limit(limit: libc::rlimit) {
 
 #[test]
 fn a_message_that_loses_descriptors_delivers_none_and_the_stream_goes_on() {
+    let _guard = one_at_a_time();
     let (left, right) = pair().unwrap();
     put(&left, b"eight", &copies(&left, 8));
     put(&left, b"one", &copies(&left, 1));
@@ -63,6 +68,7 @@ fn a_message_that_loses_descriptors_delivers_none_and_the_stream_goes_on() {
 
 #[test]
 fn not_one_descriptor_left_is_a_truncation_too() {
+    let _guard = one_at_a_time();
     let (left, right) = pair().unwrap();
     put(&left, b"one", &copies(&left, 1));
     with_descriptors_left(0, || {
@@ -74,6 +80,7 @@ fn not_one_descriptor_left_is_a_truncation_too() {
 
 #[test]
 fn receive_message_hands_out_what_came_beside_the_flag() {
+    let _guard = one_at_a_time();
     let (left, right) = pair().unwrap();
     put(&left, b"x", &copies(&left, 8));
     with_descriptors_left(5, || {
