@@ -80,6 +80,33 @@ impl<F> Decoder<F> {
         self.buffer.push(bytes);
     }
 
+    /// Nothing is buffered, tagged, due or under way: the next byte begins a frame.
+    pub fn is_clear(&self) -> bool {
+        self.buffer.len() == 0 && self.tags.is_empty() && self.acknowledgements_due == 0 && !self.in_body()
+    }
+
+    /// Hands the bodies of the frames that `bytes`, just read without descriptors, begin with to `take`, as far as they are
+    /// complete and it returns true. Returns how many bytes were taken so; the rest is to be fed.
+    ///
+    /// # Panics
+    ///
+    /// If [`is_clear`](Self::is_clear) is false.
+    pub fn pass(&mut self, bytes: &[u8], mut take: impl FnMut(&[u8]) -> bool) -> usize {
+        assert!(self.is_clear(), "what came before comes first");
+        let mut passed = 0;
+        while let Ok(Some((header_len, body_len))) = Header::decode(&bytes[passed..]) {
+            let body = usize::try_from(body_len).ok();
+            let body = body.and_then(|len| bytes[passed + header_len..].get(..len));
+            if !body.is_some_and(&mut take) {
+                break;
+            }
+            passed += header_len + body_len as usize;
+        }
+        self.position += passed as u64;
+        self.lost = false;
+        passed
+    }
+
     /// The stream position just after the last byte fed or read directly.
     pub fn end(&self) -> u64 {
         self.position + self.buffer.len() as u64

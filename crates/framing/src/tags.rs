@@ -47,6 +47,10 @@ impl<F> Tags<F> {
         Self(VecDeque::new())
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     pub(crate) fn push(&mut self, tag: Tag<F>) {
         debug_assert!(
             self.0.back().is_none_or(|last| last.position < tag.position),

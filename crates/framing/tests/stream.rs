@@ -134,6 +134,8 @@ impl Kernel {
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Taking {
     Whole,
+    /// Straight from what was read, where that is possible.
+    Passed,
     /// Through `begin_body`, so many buffered bytes at a time; the others are read directly.
     Pieces(usize),
 }
@@ -177,7 +179,20 @@ impl Receiver {
         if self.decoder.in_body() {
             self.decoder.filled_directly(body.len());
         }
-        self.decoder.feed(behind);
+        let mut passed = 0;
+        if self.taking == Taking::Passed && fds.is_empty() && self.decoder.is_clear() {
+            let mut room = 3;
+            passed = self.decoder.pass(behind, |body| {
+                if room == 0 {
+                    return false;
+                }
+                room -= 1;
+                let (body, fds) = (body.to_vec(), Vec::new());
+                self.messages.push(Message { body, fds });
+                true
+            });
+        }
+        self.decoder.feed(&behind[passed..]);
         assert_eq!(self.decoder.end(), start + bytes.len() as u64);
         self.decoder.attach(start + tagged as u64, fds, exact);
         !bytes.is_empty()
@@ -197,7 +212,7 @@ impl Receiver {
                     self.decoder.begin_body();
                     assert_eq!(self.decoder.body_len(), frame.body_len);
                 }
-                (Some(frame), Taking::Whole) if frame.complete => {
+                (Some(frame), Taking::Whole | Taking::Passed) if frame.complete => {
                     assert_eq!(self.decoder.missing(), Ok(0));
                     let mut body = vec![0; frame.body_len as usize];
                     let fds = self.decoder.take(&mut body);
@@ -237,7 +252,11 @@ fn arrival() -> impl Strategy<Value = Arrival> {
 }
 
 fn taking() -> impl Strategy<Value = Taking> {
-    prop_oneof![Just(Taking::Whole), (1..20usize).prop_map(Taking::Pieces)]
+    prop_oneof![
+        Just(Taking::Whole),
+        Just(Taking::Passed),
+        (1..20usize).prop_map(Taking::Pieces)
+    ]
 }
 
 proptest! {
