@@ -41,6 +41,6 @@ pub use kevent::KEvent;
 pub use kqueue::{KQUEUE_CONSTANTS, Kqueue};
 pub use notifier::Notifier;
 pub use poll::{PIPE_BUF, POLL_CONSTANTS, Poll};
-pub use reactor::{Driver, Event, Interest, Reactor, Token};
+pub use reactor::{Driver, Event, Interest, REVOCABLE, Reactor, Token};
 pub use select::{Selected, select};
 pub use selector::{EVENT_PRIORITY, EVENT_RDHUP, EVENT_READ, EVENT_WRITE, Options, RegularFiles, Selector};

@@ -50,7 +50,7 @@ pub(crate) const CREATE: &str = if EPOLL { "epoll_create1" } else { "kqueue" };
 pub(crate) const CONTROL: &str = if EPOLL { "epoll_ctl" } else { "kevent" };
 pub(crate) const WAIT: &str = if EPOLL { "epoll_wait" } else { "kevent" };
 pub(crate) const WAKER: &str = if EPOLL { "eventfd" } else { "kevent" };
-const EPOLL: bool = cfg!(any(target_os = "linux", target_os = "android"));
+pub(crate) const EPOLL: bool = cfg!(any(target_os = "linux", target_os = "android"));
 
 /// A number as a descriptor, for calls that look it up and report a closed one themselves. -1 is not a `BorrowedFd`.
 pub(crate) fn borrow<'a>(fd: RawFd) -> nix::Result<BorrowedFd<'a>> {

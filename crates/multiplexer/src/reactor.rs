@@ -113,6 +113,11 @@ impl Reactor {
         self.resumed.insert(token);
     }
 
+    /// Whether a resume is still to be reported.
+    pub fn has_resumed(&self) -> bool {
+        !self.resumed.is_empty()
+    }
+
     /// Appends what has become ready. Never blocks. While more is left, the descriptor stays readable.
     pub fn poll(&mut self, events: &mut Vec<Event>) -> Result<(), Error> {
         while let Err(error) = self.poll.poll(&mut self.events, Some(Duration::ZERO)) {
@@ -142,6 +147,10 @@ impl Reactor {
         Ok(())
     }
 }
+
+/// Whether the reactor's descriptor is no longer readable once what it would report is not true any more (epoll). Then a
+/// source may be served without asking; elsewhere only [`poll`](Reactor::poll) takes an event back.
+pub const REVOCABLE: bool = platform::EPOLL;
 
 impl AsFd for Reactor {
     /// Readable while [`poll`](Self::poll) has something to report.
