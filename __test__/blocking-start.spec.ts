@@ -49,6 +49,13 @@ test('acceptSync ends in time, never early, and loses no client', async (t) => {
   t.false(client.closed)
 })
 
+test('acceptSync takes a client that came since the event loop looked', async (t) => {
+  const listener = listening(t)
+  t.is(await codeOf(listener.accept({ timeout: 0 })), 'ERR_TIMEOUT')
+  closing(t, connectSync(listener.address))
+  closing(t, listener.acceptSync({ timeout: 0 }))
+})
+
 test('acceptSync beside an accept that waits is refused', async (t) => {
   const listener = listening(t)
   const waiting = codeOf(listener.accept())

@@ -1,4 +1,5 @@
 import { getEventListeners, once } from 'node:events'
+import { symlinkSync } from 'node:fs'
 import { createServer } from 'node:net'
 import test from 'ava'
 import { connect, Listener, TimeoutError } from '../index.ts'
@@ -117,6 +118,14 @@ test('IPv6 works where there is any', async (t) => {
   const client = await dial(t, listener.address)
   await client.sendBytes(Buffer.from('six'))
   t.is(String(await (await accept(t, listener)).recvBytes()), 'six')
+})
+
+test('the peer is what the listener calls itself', async (t) => {
+  const path = temporaryAddress(t)
+  await listen(t, path)
+  const link = temporaryAddress(t)
+  symlinkSync(path, link)
+  t.is((await dial(t, link)).peer, path)
 })
 
 test('a path is accepted as a string, as bytes and as { path }', async (t) => {

@@ -101,3 +101,25 @@ test.serial('two floods at once are both received', async (t) => {
   await Promise.all(flooding)
   t.true(counts.every((count) => count >= 100))
 })
+
+test.serial('a dialogue does not keep the message on another connection waiting', async (t) => {
+  const [client, server] = await connected(t, 'unix')
+  const [others, other] = await connected(t, 'unix')
+  const echo = (async () => {
+    for (;;) await server.sendBytes(await server.recvBytes())
+  })()
+  const exchange = async (): Promise<void> => {
+    await client.sendBytes(Buffer.from('ping'))
+    await client.recvBytes()
+  }
+  for (let round = 0; round < 100; round++) await exchange()
+  let received = false
+  const waiting = other.recvBytes().then(() => (received = true))
+  await others.sendBytes(Buffer.from('late'))
+  let rounds = 0
+  for (; !received && rounds < 1000; rounds++) await exchange()
+  t.true(rounds < 100, `${rounds} rounds went by first`)
+  await waiting
+  client.destroy()
+  await t.throwsAsync(echo)
+})

@@ -238,6 +238,22 @@ test('the queue of the kernel is taken from only while an accept waits', async (
   await third.promise
 })
 
+test('a queue of many connections is taken in turns', async (t) => {
+  const listener = await listen(t, temporaryAddress(t))
+  for (let index = 0; index < 200; index++) await dial(t, listener.address)
+  let accepted = 0
+  const accepting = (async () => {
+    while (accepted < 200) {
+      await accept(t, listener)
+      accepted++
+    }
+  })()
+  await turns(1)
+  t.true(accepted > 0 && accepted < 200, `${accepted} in the first turn`)
+  await accepting
+  await assertServing(t, listener)
+})
+
 test('two listeners on one socket share its connections, and neither blocks', async (t) => {
   const first = await listen(t, temporaryAddress(t))
   const second = await listen(t, { fd: first.fd })

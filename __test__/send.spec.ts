@@ -1,5 +1,7 @@
 import test from 'ava'
+import { pipe } from '../index.ts'
 import { extendedHeader, pattern } from './support/bytes.ts'
+import { startFixture } from './support/program.ts'
 import { readExactly, rawPeer, rawTransports, reset } from './support/raw-peer.ts'
 import { connected, oneWay, transports } from './support/transports.ts'
 import { codeOf, rejection, turns, watch } from './support/until.ts'
@@ -155,6 +157,17 @@ for (const transport of rawTransports) {
     t.true(after === 'EPIPE' || after === 'ECONNRESET', after)
   })
 }
+
+test('a program that only sends gets every send done, though its peer makes room at any moment', async (t) => {
+  const [ours, theirs] = pipe()
+  t.teardown(() => ours.destroy())
+  const program = startFixture(t, 'sends.ts', ['3000', '65536'], { inherit: [theirs.fd] })
+  theirs.destroy()
+  let received = 0
+  for await (const { data } of ours) received += data.length
+  t.is(received, 3000 * 65536)
+  t.deepEqual(await program.finish(), [])
+})
 
 test('a send to a peer that has closed is EPIPE and no signal', async (t) => {
   const { connection, peer } = await rawPeer(t, 'unix')

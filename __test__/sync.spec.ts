@@ -368,6 +368,18 @@ for (const python of pythons) {
   })
 }
 
+test('pollSync finds what came after a receive that found nothing', async (t) => {
+  for (const receive of [
+    (connection: Connection) => codeOfSync(() => connection.recvBytesSync({ timeout: 0 })),
+    (connection: Connection) => codeOf(connection.recvBytes({ timeout: 0 })),
+  ]) {
+    const [ours, theirs] = await connected(t, 'unix')
+    t.is(await receive(ours), 'ERR_TIMEOUT')
+    theirs.sendBytesSync(Buffer.from('late'))
+    t.true(ours.pollSync())
+  }
+})
+
 test('a blocking receive is woken by what another process sends, and by its end', async (t) => {
   const { connection, peer } = await fdPeer(t)
   // The command is on its way when the loop stops to turn.

@@ -29,23 +29,36 @@ export type Address =
  */
 export type PeerAddress = string | Buffer | InternetAddress
 
-/** A checked {@link Address}. */
-export type Target =
-  | { readonly kind: 'unix'; readonly path: Buffer }
-  | { readonly kind: 'internet'; readonly host: string; readonly port: number }
-  | { readonly kind: 'fd'; readonly fd: FdLike }
+/** A checked path. */
+export interface UnixTarget {
+  readonly kind: 'unix'
+  readonly path: Buffer
+  /** The same, as addresses are given back. */
+  readonly address: PeerAddress
+}
 
-function checkPath(path: unknown, name: string): Target {
+/** A checked host and port. */
+export interface InternetTarget {
+  readonly kind: 'internet'
+  readonly host: string
+  readonly port: number
+}
+
+/** A checked {@link Address}. */
+export type Target = UnixTarget | InternetTarget | { readonly kind: 'fd'; readonly fd: FdLike }
+
+export function checkPath(path: unknown, name: string): UnixTarget {
   if (typeof path !== 'string' && !(path instanceof Uint8Array)) {
     throw invalidArgumentType(name, 'a path', path)
   }
   const bytes = typeof path === 'string' ? Buffer.from(path) : Buffer.from(path)
   if (bytes.length === 0) throw invalidArgumentValue(name, 'is empty')
   if (bytes.indexOf(0, 1) !== -1 && bytes[0] !== 0) throw invalidArgumentValue(name, 'has a NUL in it')
-  return { kind: 'unix', path: bytes }
+  const address = typeof path === 'string' && bytes[0] !== 0 ? path : pathAddress(bytes)
+  return { kind: 'unix', path: bytes, address }
 }
 
-function checkInternet({ host, port }: { host?: unknown; port?: unknown }, name: string): Target {
+function checkInternet({ host, port }: { host?: unknown; port?: unknown }, name: string): InternetTarget {
   if (typeof host !== 'string') throw invalidArgumentType(`${name}.host`, 'a string', host)
   if (host === '') throw invalidArgumentValue(`${name}.host`, 'is empty')
   if (typeof port !== 'number') throw invalidArgumentType(`${name}.port`, 'a number', port)

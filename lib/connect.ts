@@ -1,5 +1,5 @@
 import { addressDetails, checkAddress, resolveHost, resolveHostSync, socketAddress } from './address.ts'
-import type { Address, Target } from './address.ts'
+import type { Address, InternetTarget, Target, UnixTarget } from './address.ts'
 import { authenticate, authenticateSync } from './authenticate.ts'
 import { answerThenDeliver, checkAuthentication } from './authentication.ts'
 import type { Authentication, AuthenticationOptions } from './authentication.ts'
@@ -19,7 +19,8 @@ const { EAGAIN, EINPROGRESS } = errno
 /** A full accept queue is tried again after 1 ms, then twice as long each time up to this. */
 const LONGEST_RETRY = 32
 
-type InternetTarget = Target & { readonly kind: 'internet' }
+/** What one may have to wait for. */
+type WaitingTarget = UnixTarget | InternetTarget
 
 export interface ConnectOptions extends ConnectionOptions, AuthenticationOptions, WaitOptions {}
 
@@ -43,7 +44,7 @@ export async function connect(address: Address, options?: ConnectOptions): Promi
   if (connected !== undefined && authentication === undefined) return connected
   const attempt = new Attempt(settings, authentication)
   const pending = new Pending<Connection>(limits, 'connect', () => attempt.stop())
-  attempt.run(connected ?? target).then(
+  attempt.run(connected ?? (target as WaitingTarget)).then(
     (connection) => pending.resolve(connection),
     (error: unknown) => pending.reject(error),
   )
@@ -62,12 +63,8 @@ export function connectSync(address: Address, options?: ConnectOptions): Connect
   const limits = checkLimits(options)
   if (limits.signal?.aborted) throw new AbortError(limits.signal.reason)
   const deadline = performance.now() + limits.timeout
-  let connection = connectAtOnce(target, settings, options)
-  if (connection === undefined) {
-    const fd = target.kind === 'unix' ? retrySync(target, deadline) : tryAllSync(target as InternetTarget, deadline)
-    if (fd === undefined) throw new TimeoutError('connectSync', limits.timeout)
-    connection = Connection.open(fd, settings, socketAddress(fd, true))
-  }
+  const connection = connectAtOnce(target, settings, options) ?? waitSync(target as WaitingTarget, settings, deadline)
+  if (connection === undefined) throw new TimeoutError('connectSync', limits.timeout)
   if (authentication === undefined) return connection
   try {
     authenticateSync(connection, answerThenDeliver(authentication), settings.maxMessageSize, deadline)
@@ -81,14 +78,19 @@ export function connectSync(address: Address, options?: ConnectOptions): Connect
 const neverWoken = new Int32Array(new SharedArrayBuffer(4))
 
 /** Undefined when the time is over. */
-function retrySync(target: Target & { kind: 'unix' }, deadline: number): number | undefined {
+function waitSync(target: WaitingTarget, settings: ConnectionSettings, deadline: number): Connection | undefined {
+  if (target.kind === 'unix') return retrySync(target, settings, deadline)
+  const fd = tryAllSync(target, deadline)
+  return fd === undefined ? undefined : Connection.open(fd, settings, socketAddress(fd, true))
+}
+
+function retrySync(target: UnixTarget, settings: ConnectionSettings, deadline: number): Connection | undefined {
   for (let delay = 1; ; delay = Math.min(2 * delay, LONGEST_RETRY)) {
     const left = deadline - performance.now()
     if (left <= 0) return undefined
     Atomics.wait(neverWoken, 0, 0, Math.min(delay, left))
-    const fd = native.socketConnectUnix(target.path)
-    if (fd >= 0) return fd
-    if (fd !== -EAGAIN) throw connectError(fd, target)
+    const connection = connectUnix(target, settings)
+    if (connection !== undefined) return connection
   }
 }
 
@@ -128,10 +130,14 @@ function connectAtOnce(
   options: ConnectOptions | undefined,
 ): Connection | undefined {
   if (target.kind === 'fd') return connectCopy(target.fd, options)
-  if (target.kind !== 'unix') return undefined
-  const fd = native.socketConnectUnix(target.path)
-  if (fd >= 0) return Connection.open(fd, settings, socketAddress(fd, true))
-  if (fd !== -EAGAIN) throw connectError(fd, target)
+  return target.kind === 'unix' ? connectUnix(target, settings) : undefined
+}
+
+/** Undefined where the accept queue is full. */
+function connectUnix(target: UnixTarget, settings: ConnectionSettings): Connection | undefined {
+  const connection = Connection.connect(target, settings)
+  if (typeof connection !== 'number') return connection
+  if (connection !== -EAGAIN) throw connectError(connection, target)
   return undefined
 }
 
@@ -166,7 +172,7 @@ class Attempt {
   }
 
   /** Connects, where that is still to be done, and authenticates. */
-  async run(from: Connection | Target): Promise<Connection> {
+  async run(from: Connection | WaitingTarget): Promise<Connection> {
     const connection = from instanceof Connection ? from : await this.#connect(from)
     this.#release = () => connection.destroy()
     if (this.#stopped) connection.destroy()
@@ -180,18 +186,18 @@ class Attempt {
     }
   }
 
-  async #connect(target: Target): Promise<Connection> {
-    const fd = target.kind === 'unix' ? await this.#retry(target) : await this.#tryAll(target as InternetTarget)
+  async #connect(target: WaitingTarget): Promise<Connection> {
+    if (target.kind === 'unix') return this.#retry(target)
+    const fd = await this.#tryAll(target)
     return Connection.open(fd, this.#settings, socketAddress(fd, true))
   }
 
   /** Nothing tells when an accept queue has room again. */
-  async #retry(target: Target & { kind: 'unix' }): Promise<number> {
+  async #retry(target: UnixTarget): Promise<Connection> {
     for (let delay = 1; ; delay = Math.min(2 * delay, LONGEST_RETRY)) {
       await this.#wait((resume) => startTimer(delay, resume))
-      const fd = native.socketConnectUnix(target.path)
-      if (fd >= 0) return fd
-      if (fd !== -EAGAIN) throw connectError(fd, target)
+      const connection = connectUnix(target, this.#settings)
+      if (connection !== undefined) return connection
     }
   }
 

@@ -3,8 +3,11 @@ import { checkCodec } from './codec.ts'
 import type { Codec, CustomCodec } from './codec.ts'
 import { invalidArgumentType, outOfRange } from './errors.ts'
 import type { FdLike } from './fd-like.ts'
+import { native } from './native.ts'
 import { checkOptions } from './wait.ts'
 import type { WaitOptions } from './wait.ts'
+
+const { ACKNOWLEDGE_FDS, NO_DELAY, READ_AHEAD } = native
 
 /** Settings of a connection. */
 export interface ConnectionOptions {
@@ -112,6 +115,11 @@ export function checkConnectionOptions(options: ConnectionOptions = {}): Connect
     acknowledgeFds: checkFlag(acknowledgeFds, 'options.acknowledgeFds', process.platform === 'darwin'),
     codec: checkCodec(codec, 'options.codec'),
   }
+}
+
+/** Settings as the native side takes them. */
+export function nativeFlags({ readAhead, acknowledgeFds, noDelay }: ConnectionSettings): number {
+  return (readAhead ? READ_AHEAD : 0) | (acknowledgeFds ? ACKNOWLEDGE_FDS : 0) | (noDelay ? NO_DELAY : 0)
 }
 
 export function checkBytes(value: unknown, name: string): Uint8Array {

@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream'
 import { socketAddress } from './address.ts'
-import type { PeerAddress } from './address.ts'
-import { checkBytes, checkConnectionOptions, checkInteger } from './connection-options.ts'
+import type { PeerAddress, UnixTarget } from './address.ts'
+import { checkBytes, checkConnectionOptions, checkInteger, nativeFlags } from './connection-options.ts'
 import type {
   ConnectionOptions,
   ConnectionSettings,
@@ -12,12 +12,11 @@ import type {
   SendValueOptions,
   SyncOptions,
 } from './connection-options.ts'
-import { descriptorWords, realm, sources } from './environment.ts'
+import { descriptorWords, realm, report, sources } from './environment.ts'
 import { errno } from './errno.ts'
 import {
   AbortError,
   CodedError,
-  EOFError,
   TimeoutError,
   closedError,
   invalidArgumentType,
@@ -26,12 +25,12 @@ import {
   outOfRange,
   systemError,
 } from './errors.ts'
-import { fdNumber } from './fd-like.ts'
+import { uncheckedFd } from './fd-like.ts'
 import type { FdLike } from './fd-like.ts'
 import { Inbox, blocked } from './inbox.ts'
-import type { Blocked, Message } from './inbox.ts'
+import type { Blocked, Message, Take } from './inbox.ts'
 import { inspectable, show } from './inspect.ts'
-import { checkCode, native } from './native.ts'
+import { checkCode, hot, native } from './native.ts'
 import { decodeMoved, encodeMoved } from './moved-connection.ts'
 import { Outbox } from './outbox.ts'
 import { OwnedFd, adoptFd, isStream } from './owned-fd.ts'
@@ -40,7 +39,7 @@ import { StreamLink } from './stream-link.ts'
 import { checkLimits, checkOptions, checkPositional, forEver } from './wait.ts'
 import type { Limits, WaitOptions } from './wait.ts'
 
-const { READABLE, WRITABLE } = native
+const { READABLE, REPORT_ACCESS, REPORT_NAMED, WRITABLE } = native
 
 /** Descriptors one sendmsg(2) takes (SCM_MAX_FD). */
 const MAX_FDS = 253
@@ -74,11 +73,11 @@ interface Packed {
   readonly fds: number[]
 }
 
-const anything: Receiving = { limits: forEver, maxLength: Infinity, max: Infinity }
+const takeBytes: Take<Buffer> = (inbox, maxLength) => inbox.takeBytes(maxLength)
+const takeMessage: Take<Message> = (inbox, maxLength) => inbox.takeMessage(maxLength)
+const takeMany: Take<Message[]> = (inbox, maxLength, max) => inbox.takeMany(maxLength, max)
 
-function nativeOptions({ maxMessageSize, readAhead, acknowledgeFds }: ConnectionSettings) {
-  return { maxMessageSize, readAhead, acknowledgeFds }
-}
+const anything: Receiving = { limits: forEver, maxLength: Infinity, max: Infinity }
 
 function valueOptions(options: SendValueOptions | undefined): SendOptions | undefined {
   checkOptions(options)
@@ -87,10 +86,6 @@ function valueOptions(options: SendValueOptions | undefined): SendOptions | unde
 
 function carriesMessages(fd: number, kind: FdKind): boolean {
   return kind === 'tty' || kind === 'char' || isStream(fd, kind)
-}
-
-function isInternet(address: PeerAddress): boolean {
-  return typeof address === 'object' && 'host' in address
 }
 
 const collected = new FinalizationRegistry<number>((id) => native.connectionClose(id))
@@ -139,15 +134,30 @@ export class Connection {
     collected.register(this, id, this)
   }
 
+  /** @internal Connects to a unix address; a negative code where that failed (EAGAIN: the accept queue is full). */
+  static connect({ path, address }: UnixTarget, settings: ConnectionSettings): Connection | number {
+    const id = native.connectionConnect(realm, path, settings.maxMessageSize, nativeFlags(settings))
+    if (id < 0) return id
+    return new Connection(id, settings, report[REPORT_NAMED] === 0 ? address : undefined, undefined)
+  }
+
+  /**
+   * @internal Accepts from a listener, which is `reported` when there may be another; a negative code where that failed
+   * (WOULD_BLOCK: there is none now).
+   */
+  static accept(listener: number, settings: ConnectionSettings, reported: boolean): Connection | number {
+    const id = native.connectionAccept(listener, settings.maxMessageSize, nativeFlags(settings), reported)
+    if (id < 0) return id
+    return new Connection(id, settings, report[REPORT_NAMED] === 0 ? '' : undefined, undefined)
+  }
+
   /** @internal Of a descriptor that the native side holds for us; closes it when this fails. */
   static open(fd: number, settings: ConnectionSettings, peer?: PeerAddress): Connection {
     try {
-      const internet = peer === undefined ? native.socketFamily(fd).startsWith('inet') : isInternet(peer)
-      if (settings.noDelay && internet) native.socketSetNoDelay(fd, true)
-      const access = native.descriptorAccess(fd)
-      return new Connection(native.connectionOpen(realm, fd, nativeOptions(settings)), settings, peer, access)
+      const id = native.connectionOpen(realm, fd, settings.maxMessageSize, nativeFlags(settings))
+      return new Connection(id, settings, peer, report[REPORT_ACCESS])
     } catch (error) {
-      native.descriptorClose(fd)
+      hot.closeDescriptor(fd)
       throw error
     }
   }
@@ -179,7 +189,8 @@ export class Connection {
     if (duplex.readableObjectMode || duplex.writableObjectMode || duplex.readableEncoding) {
       throw invalidArgumentValue('duplex', 'is not a Duplex of bytes')
     }
-    return new Connection(native.connectionOpenStream(realm, nativeOptions(settings)), settings, '', undefined, duplex)
+    const id = native.connectionOpenStream(realm, settings.maxMessageSize, nativeFlags(settings))
+    return new Connection(id, settings, '', undefined, duplex)
   }
 
   /** The descriptor's number, -1 once closed or detached, or over a stream. It stays the connection's. */
@@ -337,7 +348,7 @@ export class Connection {
    * @throws `ERR_CLOSED`, `ERR_NOT_READABLE`, {@link TimeoutError}, {@link AbortError}.
    */
   recvBytes(options?: ReceiveOptions): Promise<Buffer> {
-    return this.#receive('recvBytes', options, (maxLength) => this.#inbox.takeBytes(maxLength))
+    return this.#receive('recvBytes', options, takeBytes)
   }
 
   /**
@@ -346,7 +357,7 @@ export class Connection {
    * @throws `ERR_INVALID_STATE` beside a receive that waits; otherwise as {@link recvBytes}.
    */
   recvBytesSync(options?: ReceiveOptions): Buffer {
-    return this.#receiveSync('recvBytesSync', options, (maxLength) => this.#inbox.takeBytes(maxLength))
+    return this.#receiveSync('recvBytesSync', options, takeBytes)
   }
 
   /**
@@ -355,12 +366,12 @@ export class Connection {
    * @throws what the codec throws; the message is consumed. Otherwise as {@link recvBytes}.
    */
   recv<T = unknown>(options?: ReceiveOptions): Promise<T> {
-    return this.#receive('recv', options, (maxLength) => this.#takeValue<T>(maxLength))
+    return this.#receive('recv', options, (_, maxLength) => this.#takeValue<T>(maxLength))
   }
 
   /** As {@link recv}, blocking, as {@link recvBytesSync} does. */
   recvSync<T = unknown>(options?: ReceiveOptions): T {
-    return this.#receiveSync('recvSync', options, (maxLength) => this.#takeValue<T>(maxLength))
+    return this.#receiveSync('recvSync', options, (_, maxLength) => this.#takeValue<T>(maxLength))
   }
 
   /**
@@ -390,12 +401,12 @@ export class Connection {
    * @throws as {@link recvBytes}
    */
   recvMessage(options?: ReceiveOptions): Promise<Message> {
-    return this.#receive('recvMessage', options, (maxLength) => this.#inbox.takeMessage(maxLength))
+    return this.#receive('recvMessage', options, takeMessage)
   }
 
   /** As {@link recvMessage}, blocking, as {@link recvBytesSync} does. */
   recvMessageSync(options?: ReceiveOptions): Message {
-    return this.#receiveSync('recvMessageSync', options, (maxLength) => this.#inbox.takeMessage(maxLength))
+    return this.#receiveSync('recvMessageSync', options, takeMessage)
   }
 
   /**
@@ -404,12 +415,12 @@ export class Connection {
    * @throws as {@link recvBytes}; what goes wrong behind a message is thrown by the next receive.
    */
   recvMany(options?: ReceiveManyOptions): Promise<Message[]> {
-    return this.#receive('recvMany', options, (maxLength, max) => this.#inbox.takeMany(maxLength, max))
+    return this.#receive('recvMany', options, takeMany)
   }
 
   /** As {@link recvMany}, blocking until there is one, as {@link recvBytesSync} does. */
   recvManySync(options?: ReceiveManyOptions): Message[] {
-    return this.#receiveSync('recvManySync', options, (maxLength, max) => this.#inbox.takeMany(maxLength, max))
+    return this.#receiveSync('recvManySync', options, takeMany)
   }
 
   /**
@@ -526,14 +537,11 @@ export class Connection {
   [Symbol.asyncIterator](): AsyncIterableIterator<Message, undefined> {
     let done = false
     const next = (): IteratorResult<Message, undefined> | Blocked => {
-      try {
-        const value = this.#inbox.takeMessage(Infinity)
-        return value === blocked ? blocked : { value, done: false }
-      } catch (error) {
-        if (!(error instanceof EOFError)) throw error
-        done = true
-        return { value: undefined, done: true }
-      }
+      const value = this.#inbox.takeMessage(Infinity)
+      if (value !== blocked) return { value, done: false }
+      if (!this.#inbox.ended) return blocked
+      done = true
+      return { value: undefined, done: true }
     }
     return {
       next: () =>
@@ -569,11 +577,14 @@ export class Connection {
    * Pending receives reject with `ERR_CLOSED` at once. Closing again returns the same promise.
    */
   close(): Promise<void> {
-    if (this.#closing === undefined) {
-      const drained = this.#outbox.drain()
+    if (this.#closing !== undefined) return this.#closing
+    const drained = this.#outbox.drain()
+    if (this.#outbox.waiting || this.#link !== undefined) {
       this.#closing = drained.then(() => this.#link?.end()).then(() => this.destroy())
       this.#inbox.close()
-      if (!this.#outbox.waiting && this.#link === undefined) this.destroy()
+    } else {
+      this.#closing = drained
+      this.destroy()
     }
     return this.#closing
   }
@@ -697,7 +708,7 @@ export class Connection {
     if (!native.connectionCarriesDescriptors(this.#id)) {
       throw new CodedError('ERR_FDS_UNSUPPORTED', 'Descriptors can be sent over unix sockets only')
     }
-    const numbers = (fds as FdLike[]).map((fd, index) => fdNumber(fd, `${name}[${index}]`))
+    const numbers = (fds as FdLike[]).map((fd, index) => uncheckedFd(fd, name, index))
     if (numbers.length > MAX_FDS) throw systemError(-errno.EINVAL, 'sendmsg')
     descriptorWords.set(numbers)
     return numbers.length
@@ -797,26 +808,18 @@ export class Connection {
     }
   }
 
-  #receive<T>(
-    call: string,
-    options: ReceiveManyOptions | undefined,
-    attempt: (maxLength: number, max: number) => T | Blocked,
-  ): Promise<T> {
+  #receive<T>(call: string, options: ReceiveManyOptions | undefined, take: Take<T>): Promise<T> {
     try {
       const { limits, maxLength, max } = this.#checkReceive(options)
-      return this.#inbox.receive(call, limits, () => attempt(maxLength, max))
+      return this.#inbox.receive(call, limits, take, maxLength, max)
     } catch (error) {
       return Promise.reject(error)
     }
   }
 
-  #receiveSync<T>(
-    call: string,
-    options: ReceiveManyOptions | undefined,
-    attempt: (maxLength: number, max: number) => T | Blocked,
-  ): T {
+  #receiveSync<T>(call: string, options: ReceiveManyOptions | undefined, take: Take<T>): T {
     const { limits, maxLength, max } = this.#checkReceive(options)
-    return this.#inbox.receiveSync(call, limits, () => attempt(maxLength, max))
+    return this.#inbox.receiveSync(call, limits, take, maxLength, max)
   }
 
   /** The descriptor is gone. */

@@ -3,6 +3,19 @@ function named(errorClass: abstract new (...args: never[]) => Error): void {
   Object.defineProperty(errorClass.prototype, 'name', { value: errorClass.name, writable: true, configurable: true })
 }
 
+/**
+ * Makes an error of what the event loop found out. The frames of its stack would all be ours, and finding them takes
+ * longer than all else that the end of a connection does.
+ */
+export function withoutFrames<E extends Error>(make: () => E): E {
+  const { stackTraceLimit } = Error
+  // False where somebody froze it.
+  Reflect.set(Error, 'stackTraceLimit', 0)
+  const error = make()
+  Reflect.set(Error, 'stackTraceLimit', stackTraceLimit)
+  return error
+}
+
 /** The peer closed between messages. Python's `EOFError`. */
 export class EOFError extends Error {
   readonly code = 'ERR_EOF'

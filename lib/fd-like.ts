@@ -29,8 +29,10 @@ function objectFd(value: object, name: string): number {
   if (value instanceof Socket && (value.bytesRead > 0 || value.readableLength > 0)) {
     throw invalidState(`${name}: something was read from this socket already, which would be lost`)
   }
+  const own = (value as { fd?: unknown }).fd
+  if (typeof own === 'number' && !(value instanceof Socket)) return own
   const ofHandle = handleFd(value)
-  const fd = ofHandle ?? (value as { fd?: unknown }).fd
+  const fd = ofHandle ?? own
   if (typeof fd === 'number') return fd
   if (ofHandle === undefined) throw invalidFdType(`${name} has no descriptor, or none yet`)
   throw invalidArgumentType(name, 'a descriptor or an object with one', value)
@@ -65,4 +67,16 @@ export function fdNumber(value: FdLike, name = 'fd'): number {
   const code = native.descriptorCheck(fd >= 0 && fd <= 0x7fffffff ? fd : -1)
   checkCode(code)
   return fd
+}
+
+function isDescriptor(value: FdLike): value is number {
+  return typeof value === 'number' && value >= 0 && value <= 0x7fffffff && Number.isInteger(value)
+}
+
+/** The number of the descriptor at `index` of a list, for a system call that tells by itself whether it is open. */
+export function uncheckedFd(value: FdLike, list: string, index: number): number {
+  if (isDescriptor(value)) return value
+  const name = `${list}[${index}]`
+  const fd = fdOf(value, name)
+  return isDescriptor(fd) ? fd : fdNumber(fd, name)
 }

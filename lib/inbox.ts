@@ -10,12 +10,13 @@ import {
   closedError,
   invalidState,
   systemError,
+  withoutFrames,
 } from './errors.ts'
-import { claim, lengths, roomOffset } from './message-pool.ts'
+import { claim, claimBehind, lengths, roomOffset } from './message-pool.ts'
 import { checkCode, hot, native } from './native.ts'
 import { OwnedFd } from './owned-fd.ts'
 import { Queue } from './queue.ts'
-import { Pending } from './wait.ts'
+import { Pending, forEver } from './wait.ts'
 import type { Limits } from './wait.ts'
 
 const {
@@ -33,7 +34,7 @@ const {
   TIMED_OUT,
   WOULD_BLOCK,
 } = native
-const { receive } = hot
+const { closeDescriptor, receive } = hot
 
 /** A message and the descriptors sent with it, which belong to the receiver. */
 export interface Message {
@@ -45,10 +46,15 @@ export interface Message {
 export const blocked: unique symbol = Symbol('blocked')
 export type Blocked = typeof blocked
 
+/** What a receive takes: one function for all calls of a kind, as closures cost more than a small message does. */
+export type Take<T> = (inbox: Inbox, maxLength: number, max: number) => T | Blocked
+
 /** A receive that waits its turn. */
 interface Receive {
   readonly pending: Pending<unknown>
-  readonly attempt: () => unknown
+  readonly take: Take<unknown>
+  readonly maxLength: number
+  readonly max: number
 }
 
 /** A large message under way. */
@@ -65,8 +71,19 @@ interface Body {
 /** A large body gets its whole buffer only once this much of it is here, and 16 times what is here at a time. */
 const UNPROVEN = 1024 * 1024
 
+/** From this size on a fresh buffer with huge pages behind it is filled in half the time. */
+const HUGE = 2 * 1024 * 1024
+
+/** Fresh memory for a large body. */
+function allocate(length: number): Buffer {
+  const buffer = Buffer.allocUnsafeSlow(length)
+  if (length >= HUGE) native.adviseHugePages(buffer)
+  return buffer
+}
+
 /** Shared by all who have none: most connections. */
 const none: readonly (() => void)[] = []
+const nothing: Buffer[] = []
 
 /** The receiving half of a connection: who waits, in order, and the message under way. */
 export class Inbox {
@@ -79,8 +96,8 @@ export class Inbox {
   #watchers: readonly (() => void)[] = none
   #observers: readonly (() => void)[] = none
   #body: Body | undefined
-  /** Messages taken from the native side and not delivered yet, all without descriptors. */
-  readonly #ahead = new Queue<Buffer>()
+  /** Messages taken from the native side and not delivered yet, the next one last, all without descriptors. */
+  #ahead = nothing
   /** What went wrong behind messages that were delivered first. */
   #failure: unknown
   /** The native side will report the next chance to read. */
@@ -90,6 +107,8 @@ export class Inbox {
   /** Fetches what the native side cannot read by itself: true when there is more. */
   #refill: (() => boolean) | undefined
   #warned = false
+  /** The peer closed: what is blocked stays so. */
+  #ended = false
   #closed = false
 
   constructor(id: number, owner: Source, readable: boolean) {
@@ -98,42 +117,54 @@ export class Inbox {
     this.readable = readable
   }
 
+  /** Whether nothing follows what was received. */
+  get ended(): boolean {
+    return this.#ended
+  }
+
   /** Whether somebody waits. */
   get waiting(): boolean {
     return this.#receives.length > 0 || this.#watchers.length > 0
   }
 
-  /** Makes the attempt, or puts it behind those that wait already. */
-  receive<T>(call: string, limits: Limits, attempt: () => T | Blocked): Promise<T> {
+  /** Takes what there is, or waits behind those that wait already. */
+  receive<T>(call: string, limits: Limits, take: Take<T>, maxLength: number, max: number): Promise<T> {
     if (limits.signal?.aborted) return Promise.reject(new AbortError(limits.signal.reason))
     if (this.#receives.length === 0) {
       try {
-        const result = this.#attempt(attempt)
+        const result = this.#attempt(take, maxLength, max)
         if (result !== blocked) return Promise.resolve(result)
+        if (this.#ended) return Promise.reject(new EOFError())
       } catch (error) {
         return Promise.reject(error)
       }
     }
-    const pending = new Pending<unknown>(limits, call, () => {
-      if (this.#receives.peek() === receive) this.#keepBody()
-      this.#receives.remove(receive)
-      this.#disarm()
-    })
-    const receive: Receive = { pending, attempt }
-    this.#receives.push(receive)
+    const pending = limits === forEver ? new Pending<unknown>() : this.#limited(limits, call)
+    this.#receives.push({ pending, take, maxLength, max })
     sources[this.#id] = this.#owner
     return pending.promise as Promise<T>
   }
 
-  /** Makes the attempt, blocking until it has a result. */
-  receiveSync<T>(call: string, limits: Limits, attempt: () => T | Blocked): T {
+  /** What becomes of a receive that may be given up. */
+  #limited(limits: Limits, call: string): Pending<unknown> {
+    const pending: Pending<unknown> = new Pending<unknown>(limits, call, () => {
+      if (this.#receives.peek()?.pending === pending) this.#keepBody()
+      this.#receives.remove((receive) => receive.pending === pending)
+      this.#disarm()
+    })
+    return pending
+  }
+
+  /** Takes what there is, blocking until then. */
+  receiveSync<T>(call: string, limits: Limits, take: Take<T>, maxLength: number, max: number): T {
     if (limits.signal?.aborted) throw new AbortError(limits.signal.reason)
     if (this.#refill !== undefined) throw invalidState('A connection over a stream cannot wait synchronously')
     if (this.#receives.length > 0) throw invalidState('Another receive is waiting already')
-    this.#deadline = performance.now() + limits.timeout
+    this.#deadline = limits.timeout === Infinity ? Infinity : performance.now() + limits.timeout
     try {
-      const result = this.#attempt(attempt)
+      const result = this.#attempt(take, maxLength, max)
       if (result !== blocked) return result
+      if (this.#ended) throw new EOFError()
       this.#keepBody()
       throw new TimeoutError(call, limits.timeout)
     } finally {
@@ -168,7 +199,8 @@ export class Inbox {
   observeReadAhead(observer: () => void): () => void {
     this.#observers = [...this.#observers, observer]
     return () => {
-      this.#observers = this.#observers.filter((other) => other !== observer)
+      const others = this.#observers.filter((other) => other !== observer)
+      this.#observers = others.length === 0 ? none : others
     }
   }
 
@@ -196,7 +228,8 @@ export class Inbox {
   }
 
   unwatch(callback: () => void): void {
-    this.#watchers = this.#watchers.filter((watcher) => watcher !== callback)
+    const others = this.#watchers.filter((watcher) => watcher !== callback)
+    this.#watchers = others.length === 0 ? none : others
     this.#disarm()
   }
 
@@ -206,9 +239,10 @@ export class Inbox {
     this.#notify()
     for (let receive = this.#receives.peek(); receive !== undefined; receive = this.#receives.peek()) {
       try {
-        const result = this.#attempt(receive.attempt)
-        if (result === blocked) break
-        receive.pending.resolve(result)
+        const result = this.#attempt(receive.take, receive.maxLength, receive.max)
+        if (result !== blocked) receive.pending.resolve(result)
+        else if (this.#ended) receive.pending.reject(withoutFrames(() => new EOFError()))
+        else break
       } catch (error) {
         receive.pending.reject(error)
       }
@@ -219,10 +253,9 @@ export class Inbox {
 
   /** Nobody gets anything any more. */
   close(): void {
-    const error = closedError('connection')
     this.#closed = true
     this.#body = undefined
-    for (const { pending } of this.#receives.drain()) pending.reject(error)
+    for (const { pending } of this.#receives.drain()) pending.reject(closedError('connection'))
     this.#notify()
   }
 
@@ -291,31 +324,34 @@ export class Inbox {
 
   /** Gives the native side back what was taken and not delivered. */
   unread(): void {
-    for (const message of this.#ahead.drain().reverse()) native.unread(this.#id, message)
+    for (const message of this.#ahead) native.unread(this.#id, message)
+    this.#ahead = nothing
   }
 
-  #attempt<T>(attempt: () => T | Blocked): T | Blocked {
+  #attempt<T>(take: Take<T>, maxLength: number, max: number): T | Blocked {
     try {
       if (this.#failure !== undefined) {
         const failure = this.#failure
         this.#failure = undefined
         throw failure
       }
-      let result = attempt()
-      while (result === blocked && this.#refill?.() === true) result = attempt()
+      let result = take(this, maxLength, max)
+      while (result === blocked && !this.#ended && this.#refill?.() === true) result = take(this, maxLength, max)
       return result
     } finally {
-      for (const observer of this.#observers) observer()
+      if (this.#observers !== none) for (const observer of this.#observers) observer()
     }
   }
 
   /** Milliseconds the next native call may block; negative where it must not. */
   #patience(): number {
-    return this.#deadline === undefined ? -1 : Math.max(0, this.#deadline - performance.now())
+    if (this.#deadline === undefined) return -1
+    return this.#deadline === Infinity ? Infinity : Math.max(0, this.#deadline - performance.now())
   }
 
   /** Calls those who watch, once. */
   #notify(): void {
+    if (this.#watchers === none) return
     const watchers = this.#watchers
     this.#watchers = none
     for (const watcher of watchers) watcher()
@@ -336,19 +372,19 @@ export class Inbox {
   }
 
   #take(maxLength: number): Buffer | Blocked {
-    const ahead = this.#ahead.peek()
+    const ahead = this.#ahead.at(-1)
     if (ahead !== undefined) {
       report[REPORT_LENGTH] = ahead.length
       report[REPORT_DESCRIPTORS] = 0
       if (ahead.length > maxLength) return this.#unreceived(MESSAGE_TOO_LARGE)
-      this.#ahead.shift()
+      this.#ahead.pop()
       return ahead
     }
     if (this.#body !== undefined) return this.#takeBody(maxLength)
     const code = receive(this.#id, roomOffset(), maxLength, this.#patience())
     if (code > 0) {
       const first = claim(lengths[0] as number)
-      for (let index = 1; index < code; index++) this.#ahead.push(claim(lengths[index] as number))
+      if (code > 1) this.#ahead = claimBehind(code)
       return first
     }
     const length = report[REPORT_LENGTH] as number
@@ -369,7 +405,7 @@ export class Inbox {
     for (;;) {
       const code = native.receiveBody(this.#id, body.buffer, body.offset, this.#patience())
       if (code === TARGET_FULL) {
-        const larger = Buffer.allocUnsafeSlow(Math.min(body.length, Math.max(UNPROVEN, body.buffer.length * 16)))
+        const larger = allocate(Math.min(body.length, Math.max(UNPROVEN, body.buffer.length * 16)))
         if (body.borrowed) {
           // Only a caller's buffer that was transferred away is too small: the rest is read to be dropped.
           body.lost = true
@@ -404,13 +440,16 @@ export class Inbox {
 
   /** The descriptors that came with what was received last. */
   #descriptors(): OwnedFd[] {
-    return Array.from(descriptorWords.subarray(0, report[REPORT_DESCRIPTORS]), (fd) => OwnedFd.wrap(fd))
+    const count = report[REPORT_DESCRIPTORS] as number
+    const fds: OwnedFd[] = []
+    for (let index = 0; index < count; index++) fds.push(OwnedFd.wrap(descriptorWords[index] as number))
+    return fds
   }
 
   #discardDescriptors(): void {
     const count = report[REPORT_DESCRIPTORS] as number
     if (count === 0) return
-    for (const fd of descriptorWords.subarray(0, count)) native.descriptorClose(fd)
+    for (const fd of descriptorWords.subarray(0, count)) closeDescriptor(fd)
     if (this.#warned) return
     this.#warned = true
     process.emitWarning(`${count} descriptors came with a message and were closed; receive it with recvMessage()`, {
@@ -428,7 +467,8 @@ export class Inbox {
       case TIMED_OUT:
         return blocked
       case END_OF_STREAM:
-        throw new EOFError()
+        this.#ended = true
+        return blocked
       case MESSAGE_TRUNCATED:
         throw new CodedError('ERR_MESSAGE_TRUNCATED', 'The peer closed the connection inside a message')
       case MESSAGE_TOO_LARGE:

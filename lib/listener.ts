@@ -1,10 +1,9 @@
-import { addressDetails, checkAddress, resolveHost, resolveHostSync, socketAddress } from './address.ts'
-import type { Address, PeerAddress, Target } from './address.ts'
+import { addressDetails, checkAddress, checkPath, resolveHost, resolveHostSync, socketAddress } from './address.ts'
+import type { Address, InternetTarget, PeerAddress, Target, UnixTarget } from './address.ts'
 import { Connection } from './connection.ts'
 import { checkConnectionOptions, checkFlag, checkInteger } from './connection-options.ts'
 import type { ConnectionOptions, ConnectionSettings } from './connection-options.ts'
 import { realm, sources } from './environment.ts'
-import { errno } from './errno.ts'
 import { AbortError, CodedError, TimeoutError, closedError, invalidState, systemError } from './errors.ts'
 import type { FdLike } from './fd-like.ts'
 import { Handshakes, checkHandshake } from './handshakes.ts'
@@ -16,9 +15,7 @@ import { Queue } from './queue.ts'
 import { Pending, checkLimits } from './wait.ts'
 import type { WaitOptions } from './wait.ts'
 
-const EAGAIN = -errno.EAGAIN
-/** Connections accepted before the rest of the event loop gets its turn. */
-const ACCEPTS_PER_TURN = 64
+const { WOULD_BLOCK } = native
 
 /** Settings of a listener, and of the connections it accepts. */
 export interface ListenerOptions extends ConnectionOptions, HandshakeOptions {
@@ -91,7 +88,6 @@ export class Listener {
   readonly #address: PeerAddress
   #lastAccepted: PeerAddress | undefined
   readonly #accepts = new Queue<Pending<Connection>>()
-  #acceptedThisTurn = 0
   /** Who is called at the next chance to accept. */
   #watchers: (() => void)[] = []
   #closing: Promise<void> | undefined
@@ -135,15 +131,15 @@ export class Listener {
   }
 
   static #listenLocally(
-    target: Exclude<Target, { kind: 'internet' }> | undefined,
+    target: Exclude<Target, InternetTarget> | undefined,
     settings: ListenSettings,
     options: ListenerOptions | undefined,
   ): Listener {
     if (target === undefined) return Listener.#listenTemporary(settings)
-    return target.kind === 'fd' ? Listener.#fromCopy(target.fd, options) : Listener.#listenUnix(target.path, settings)
+    return target.kind === 'fd' ? Listener.#fromCopy(target.fd, options) : Listener.#listenUnix(target, settings)
   }
 
-  static #listenInternet(hosts: string[], target: Target & { kind: 'internet' }, settings: ListenSettings): Listener {
+  static #listenInternet(hosts: string[], target: InternetTarget, settings: ListenSettings): Listener {
     const id = native.listenInternet(realm, hosts[0] as string, target.port, settings.backlog)
     return new Listener(check(id, target), settings)
   }
@@ -157,9 +153,9 @@ export class Listener {
     }
   }
 
-  static #listenUnix(path: Buffer, settings: ListenSettings): Listener {
-    const id = native.listenUnix(realm, path, settings.backlog, settings.file)
-    return new Listener(check(id, { kind: 'unix', path }), settings)
+  static #listenUnix(target: UnixTarget, settings: ListenSettings): Listener {
+    const id = native.listenUnix(realm, target.path, settings.backlog, settings.file)
+    return new Listener(check(id, target), settings)
   }
 
   static #listenTemporary(settings: ListenSettings): Listener {
@@ -167,9 +163,9 @@ export class Listener {
     const { tmpdir } = process.getBuiltinModule('node:os')
     const { join } = process.getBuiltinModule('node:path')
     const directory = mkdtempSync(join(tmpdir(), 'fdwire-'))
-    const path = Buffer.from(join(directory, 'listener'))
-    const id = native.listenUnix(realm, path, settings.backlog, { ...settings.file, unlink: true, directory })
-    return new Listener(check(id, { kind: 'unix', path }), settings)
+    const target = checkPath(join(directory, 'listener'), 'path')
+    const id = native.listenUnix(realm, target.path, settings.backlog, { ...settings.file, unlink: true, directory })
+    return new Listener(check(id, target), settings)
   }
 
   /**
@@ -234,11 +230,11 @@ export class Listener {
         if (connection !== undefined) return Promise.resolve(this.#accepted(connection))
       }
       const pending: Pending<Connection> = new Pending<Connection>(limits, 'accept', () => {
-        this.#accepts.remove(pending)
+        this.#accepts.remove((other) => other === pending)
         if (this.#id !== -1) this.#rest()
       })
       this.#accepts.push(pending)
-      if (this.#accepts.length === 1) this.#arm()
+      sources[this.#id] = this
       return pending.promise
     } catch (error) {
       return Promise.reject(error)
@@ -260,8 +256,7 @@ export class Listener {
     for (;;) {
       const through = this.#handshakes?.take()
       if (through !== undefined) return this.#accepted(through)
-      this.#acceptedThisTurn = 0
-      const connection = this.#accept()
+      const connection = this.#accept(false)
       if (connection !== undefined) {
         if (this.#handshakes?.shakeSync(connection, deadline) !== false) return this.#accepted(connection)
         // Whoever is next should not be taken just to be closed.
@@ -301,8 +296,7 @@ export class Listener {
     native.watchClose(this.#id)
     this.#id = -1
     this.#handshakes?.close()
-    const error = closedError('listener')
-    for (const pending of this.#accepts.drain()) pending.reject(error)
+    for (const pending of this.#accepts.drain()) pending.reject(closedError('listener'))
     for (const watcher of this.#watchers.splice(0)) watcher()
   }
 
@@ -346,7 +340,7 @@ export class Listener {
     for (let pending = this.#accepts.peek(); pending !== undefined; pending = this.#accepts.peek()) {
       try {
         const connection = this.#next()
-        if (connection === undefined) return this.#arm()
+        if (connection === undefined) return
         pending.resolve(this.#accepted(connection))
       } catch (error) {
         pending.reject(error)
@@ -356,33 +350,32 @@ export class Listener {
     this.#rest()
   }
 
-  /** The next connection for a caller, undefined where there is none yet. Starts the handshakes there is room for. */
+  /**
+   * The next connection for a caller; where there is none yet, the listener is reported when there may be. Starts the
+   * handshakes there is room for.
+   */
   #next(): Connection | undefined {
     const handshakes = this.#handshakes
-    if (handshakes === undefined) return this.#accept()
+    if (handshakes === undefined) return this.#accept(true)
     const through = handshakes.take()
     if (through !== undefined) return through
     while (handshakes.hasRoom) {
-      const connection = this.#accept()
+      const connection = this.#accept(true)
       if (connection === undefined) break
       handshakes.start(connection)
     }
     return undefined
   }
 
-  #startTurn(): void {
-    this.#acceptedThisTurn = 0
-    if (this.#accepts.length > 0) this.#serve()
-  }
-
-  /** The next connection of the kernel's queue, undefined where it is empty or this turn had its share. */
-  #accept(): Connection | undefined {
-    if (this.#acceptedThisTurn >= ACCEPTS_PER_TURN) return undefined
-    const fd = native.socketAccept(this.#id)
-    if (fd === EAGAIN) return undefined
-    checkCode(fd)
-    if (this.#acceptedThisTurn++ === 0) setImmediate(() => this.#startTurn()).unref()
-    return Connection.open(fd, this.#settings, socketAddress(fd, true))
+  /**
+   * The next connection of the kernel's queue, undefined where it is empty. `report`: or where this turn had its share,
+   * and the next one is reported.
+   */
+  #accept(report: boolean): Connection | undefined {
+    const connection = Connection.accept(this.#id, this.#settings, report)
+    if (typeof connection !== 'number') return connection
+    if (connection !== WOULD_BLOCK) checkCode(connection)
+    return undefined
   }
 
   #accepted(connection: Connection): Connection {
@@ -400,7 +393,6 @@ export class Listener {
 
   #rest(): void {
     if (this.#accepts.length > 0 || this.#watchers.length > 0) return
-    native.watchDisarm(this.#id)
     sources[this.#id] = undefined
   }
 }

@@ -3,10 +3,10 @@ import type { Source } from './environment.ts'
 import { TimeoutError, closedError, invalidState, systemError } from './errors.ts'
 import { hot, native } from './native.ts'
 import { Queue } from './queue.ts'
-import { Pending, forEver } from './wait.ts'
+import { Pending } from './wait.ts'
 
 const { sendFrames } = hot
-const { QUEUED, REPORT_QUEUED, REPORT_WRITTEN, TIMED_OUT } = native
+const { QUEUED, REPORT_QUEUED, REPORT_TURN, REPORT_WRITTEN, TIMED_OUT } = native
 
 /** A send that the kernel has not all of yet: done once it has this stream position. */
 interface Send {
@@ -56,9 +56,10 @@ export interface Carrier {
   write(settle: (error?: Error | null) => void): void
 }
 
-/** Those that wrote in this turn: what they write next waits until it ends, and leaves together. */
+/** Those that wait for the end of the turn, when what they have leaves together. */
 let corked: Outbox[] | undefined
-const endOfTurn = Promise.resolve()
+/** One for all that is done at once. */
+const done = Promise.resolve()
 
 function uncork(): void {
   const outboxes = corked ?? []
@@ -73,7 +74,10 @@ export class Outbox {
   readonly #id: number
   readonly #owner: Source
   readonly #sends = new Queue<Send>()
+  /** What is written now waits until {@link uncork}. */
   #corked = false
+  /** The turn of the native side in which something was written at once. */
+  #turn = 0
   #stage: Stage | undefined
   /** Settles those in the stage together. */
   #staged: Pending<void> | undefined
@@ -99,14 +103,16 @@ export class Outbox {
 
   /** Sends a message, after the first `descriptors` descriptor words. */
   send(bytes: Uint8Array, offset: number, size: number, descriptors: number): Promise<void> {
-    if (this.#corked && descriptors === 0 && size <= STAGED) return this.#put(bytes, offset, size)
-    return this.#sent(this.#write(bytes, offset, size, descriptors, this.#corked))
+    const cork = this.#cork()
+    if (cork && descriptors === 0 && size <= STAGED) return this.#put(bytes, offset, size)
+    return this.#sent(this.#write(bytes, offset, size, descriptors, cork))
   }
 
   /** Sends the first `descriptors` descriptor words in a handle record. */
   sendRecord(descriptors: number): Promise<void> {
+    const cork = this.#cork()
     this.#unstage()
-    return this.#sent(native.sendRecord(this.#id, descriptors, this.#corked))
+    return this.#sent(native.sendRecord(this.#id, descriptors, cork))
   }
 
   /** Sends a message, and blocks until the kernel has it. */
@@ -138,7 +144,8 @@ export class Outbox {
   uncork(): void {
     if (!this.#corked) return
     this.#corked = false
-    if (this.#stage !== undefined && this.#sends.length === 0 && this.#carrier === undefined) return this.#flushStage()
+    this.#turn = 0
+    if (this.#stage !== undefined && this.#canFlush) return this.#flushStage()
     this.#unstage()
     if (this.#sends.length === 0) return
     if (this.#carrier === undefined) this.#settle(native.flush(this.#id))
@@ -159,10 +166,14 @@ export class Outbox {
 
   /** Nothing is sent any more. */
   close(): void {
-    const error = closedError('connection')
-    this.#dropStage()?.reject(error)
-    for (const { pending } of this.#sends.drain()) pending.reject(error)
+    this.#dropStage()?.reject(closedError('connection'))
+    for (const { pending } of this.#sends.drain()) pending.reject(closedError('connection'))
     this.#drained?.()
+  }
+
+  /** Whether what is in the stage may go to the kernel by itself. */
+  get #canFlush(): boolean {
+    return this.#sends.length === 0 && this.#carrier === undefined
   }
 
   /** Hands a message to the native side, behind what is in the stage. */
@@ -177,9 +188,11 @@ export class Outbox {
   /** Puts a small message with the others of this turn. */
   #put(bytes: Uint8Array, offset: number, size: number): Promise<void> {
     if (this.#stage?.put(bytes, offset, size) !== true) {
-      this.#unstage()
+      // A full one need not wait.
+      if (this.#stage !== undefined && this.#canFlush) this.#flushStage()
+      else this.#unstage()
       this.#stage = stages.pop() ?? new Stage()
-      this.#staged = new Pending<void>(forEver, 'send', () => {})
+      this.#staged = new Pending<void>()
       sources[this.#id] = this.#owner
       this.#stage.put(bytes, offset, size)
     }
@@ -216,21 +229,32 @@ export class Outbox {
     if (!this.waiting) this.#drained?.()
   }
 
+  /** Whether something was written in this turn already: more may follow, and the rest leaves together when it ends. */
+  #cork(): boolean {
+    if (this.#corked) return true
+    const turn = report[REPORT_TURN] as number
+    const isFirst = turn === 0 || turn !== this.#turn
+    // The native side numbers the turns it begins; of others only a microtask tells the end. A carrier needs the end.
+    if (isFirst && turn !== 0 && this.#carrier === undefined) {
+      this.#turn = turn
+      return false
+    }
+    this.#corked = true
+    if (corked === undefined) {
+      corked = [this]
+      // Half a microsecond less than queueMicrotask(), which makes an AsyncResource.
+      void done.then(uncork)
+    } else {
+      corked.push(this)
+    }
+    return !isFirst
+  }
+
   /** The promise of a send that gave `code`. */
   #sent(code: number): Promise<void> {
-    if (!this.#corked) {
-      this.#corked = true
-      if (corked === undefined) {
-        corked = [this]
-        // Half a microsecond less than queueMicrotask(), which makes an AsyncResource.
-        void endOfTurn.then(uncork)
-      } else {
-        corked.push(this)
-      }
-    }
-    if (code === 0) return Promise.resolve()
+    if (code === 0) return done
     if (code !== QUEUED) return Promise.reject(systemError(code, native.failedSyscall()))
-    const pending = new Pending<void>(forEver, 'send', () => {})
+    const pending = new Pending<void>()
     this.#sends.push({ end: report[REPORT_QUEUED] as number, pending })
     sources[this.#id] = this.#owner
     return pending.promise

@@ -8,15 +8,18 @@ import type { FdLike } from './fd-like.ts'
 import { Listener } from './listener.ts'
 import type { ListenerOptions } from './listener.ts'
 import { inspectable } from './inspect.ts'
-import { checkCode, native } from './native.ts'
+import { checkCode, hot, native } from './native.ts'
 
 /** What a descriptor refers to. */
 export type FdKind = 'file' | 'directory' | 'pipe' | 'socket' | 'listener' | 'tty' | 'char' | 'block' | 'memfd' | 'anon'
 
 let warned = false
+const endOfTurn = Promise.resolve()
+
+const { closeDescriptor } = hot
 
 const collected = new FinalizationRegistry<number>((fd) => {
-  native.descriptorClose(fd)
+  closeDescriptor(fd)
   if (warned) return
   warned = true
   process.emitWarning(`Descriptor ${fd} was garbage collected without having been closed; it is closed now`, {
@@ -24,6 +27,11 @@ const collected = new FinalizationRegistry<number>((fd) => {
     code: 'FDWIRE_FD_LEAK',
   })
 })
+
+/** Registering costs more than all else about a descriptor, and most are closed in the turn they came in. */
+let unregistered: OwnedFd[] = []
+/** So many wait for the end of the turn at the most: a loop of Sync calls has none. */
+const MAX_UNREGISTERED = 256
 
 /**
  * A descriptor that is ours to close: what is received, duplicated or detached. It is close-on-exec. Close it, take its
@@ -34,13 +42,27 @@ export class OwnedFd {
     inspectable(this.prototype, (object) => object.#describe())
   }
 
+  /** Has those that are still open closed when they are collected. */
+  static #registerOpen(): void {
+    const made = unregistered
+    unregistered = []
+    for (const owned of made) {
+      if (owned.#fd === -1) continue
+      collected.register(owned, owned.#fd, owned)
+      owned.#registered = true
+    }
+  }
+
   #fd: number
+  #registered = false
   readonly #name: string | undefined
 
   private constructor(fd: number, name?: string) {
     this.#fd = fd
     this.#name = name
-    collected.register(this, fd, this)
+    const count = unregistered.push(this)
+    if (count === 1) void endOfTurn.then(OwnedFd.#registerOpen)
+    else if (count === MAX_UNREGISTERED) OwnedFd.#registerOpen()
   }
 
   /** @internal Of a number that the native side holds for us. */
@@ -126,7 +148,7 @@ export class OwnedFd {
   /** Closes the descriptor. Closing again does nothing. */
   close(): void {
     if (this.#fd === -1) return
-    native.descriptorClose(this.#fd)
+    closeDescriptor(this.#fd)
     this.#forget()
   }
 
@@ -191,7 +213,7 @@ export class OwnedFd {
   }
 
   #forget(): void {
-    collected.unregister(this)
+    if (this.#registered) collected.unregister(this)
     this.#fd = -1
   }
 

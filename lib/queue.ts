@@ -34,10 +34,11 @@ export class Queue<T> {
     return first.item
   }
 
-  remove(item: T): void {
+  /** Takes out the first that `matches`. */
+  remove(matches: (item: T) => boolean): void {
     let before: Link<T> | undefined
     for (let link = this.#first; link !== undefined; before = link, link = link.next) {
-      if (link.item !== item) continue
+      if (!matches(link.item)) continue
       if (before === undefined) this.#first = link.next
       else before.next = link.next
       if (this.#last === link) this.#last = before

@@ -88,26 +88,38 @@ export function startTimer(milliseconds: number, onTimeout: () => void, referenc
   return () => clearTimeout(timer)
 }
 
+type Resolve = (value: unknown) => void
+type Reject = (error: unknown) => void
+
+let resolveLast: Resolve
+let rejectLast: Reject
+/** One for all promises: a closure for each costs more than the promise. */
+const keep = (resolve: Resolve, reject: Reject): void => {
+  resolveLast = resolve
+  rejectLast = reject
+}
+
 /** A promise that others settle, and that a signal or a timeout rejects first. */
 export class Pending<T> {
   readonly promise: Promise<T>
-  #resolve!: (value: T) => void
-  #reject!: (error: unknown) => void
+  readonly #resolve: Resolve
+  readonly #reject: Reject
   #release: (() => void) | undefined
 
   /**
    * `giveUp` is called when the signal or the timeout ends the wait. What keeps the process alive meanwhile is mostly
    * what is waited for; where nothing else does, the timer is `referenced`.
    */
-  constructor(limits: Limits, call: string, giveUp: (pending: Pending<T>) => void, referenced = false) {
-    this.promise = new Promise<T>((resolve, reject) => {
-      this.#resolve = resolve
-      this.#reject = reject
-    })
-    const { signal, timeout } = limits
-    if (signal === undefined && timeout === Infinity) return
+  constructor(limits: Limits = forEver, call = '', giveUp: () => void = () => {}, referenced = false) {
+    this.promise = new Promise(keep as (resolve: (value: T) => void, reject: Reject) => void)
+    this.#resolve = resolveLast
+    this.#reject = rejectLast
+    if (limits !== forEver) this.#limit(limits, call, giveUp, referenced)
+  }
+
+  #limit({ signal, timeout }: Limits, call: string, giveUp: () => void, referenced: boolean): void {
     const end = (error: Error): void => {
-      giveUp(this)
+      giveUp()
       this.reject(error)
     }
     const onAbort = (): void => end(new AbortError(signal?.reason))

@@ -1,21 +1,19 @@
 //! Making, naming and joining sockets. All of them are close-on-exec, and blocking unless asked for otherwise.
 
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
 
 use crate::address::RawAddress;
-use crate::descriptor::set_nonblocking;
 use crate::error::check;
 use crate::{Address, Error, Readiness, Result, platform, poll, take_error};
 
 /// A stream socket of the address's family.
 pub fn stream_socket(address: &Address, nonblocking: bool) -> Result<OwnedFd> {
-    let made = socket(address.family(), libc::SOCK_STREAM, 0)?;
-    if nonblocking {
-        set_nonblocking(made.as_fd(), true)?;
+    if !nonblocking {
+        return socket(address.family(), libc::SOCK_STREAM, 0);
     }
-    Ok(made)
+    platform::nonblocking_socket(address.family(), libc::SOCK_STREAM, 0).map_err(|errno| Error::system("socket", errno))
 }
 
 /// A socket of any family, type and protocol.

@@ -57,9 +57,18 @@ pub const REPORT_WRITTEN: u32 = 2;
 /// Index into the report: the stream position at the end of what was queued.
 #[napi]
 pub const REPORT_QUEUED: u32 = 3;
+/// Index into the report: the number of the turn that the native side began and that has not ended, or 0.
+#[napi]
+pub const REPORT_TURN: u32 = 4;
+/// Index into the report: how a descriptor was opened, `ACCESS_READ`, `ACCESS_WRITE` or neither.
+#[napi]
+pub const REPORT_ACCESS: u32 = 5;
+/// Index into the report: 1 where the peer of a new connection has an address that is to be asked for, else 0.
+#[napi]
+pub const REPORT_NAMED: u32 = 6;
 /// How many 64-bit words the report has.
 #[napi]
-pub const REPORT_WORDS: u32 = 4;
+pub const REPORT_WORDS: u32 = 7;
 /// How many descriptors one message may bring: what is held unclaimed at the most.
 #[napi]
 pub const MAX_UNCLAIMED: u32 = 4 * fdwire_ancillary::MAX_FDS as u32;

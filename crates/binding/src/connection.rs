@@ -2,20 +2,23 @@
 
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::rc::Rc;
 use std::time::Duration;
 
-use fdwire_ancillary::{self as ancillary, Error, Readiness};
+use fdwire_ancillary::{self as ancillary, Address, Error, Readiness};
 use fdwire_framing::{Decoder, Outbox};
 use fdwire_multiplexer::{Budget, Event, Interest, Token};
 use napi::Result;
-use napi::bindgen_prelude::Buffer;
+use napi::bindgen_prelude::{Buffer, Uint8ArraySlice};
 use napi_derive::napi;
 
 use crate::codes::{READABLE, WRITABLE, duration};
 use crate::descriptors::bad_descriptor;
-use crate::environment::{self, Entry, Shared, Source};
+use crate::environment::{self, Entry, Environment, Shared, Source};
+use crate::listener::Accepted;
 use crate::realm::Realm;
 use crate::shared_body::SharedBody;
+use crate::socket;
 
 /// What system calls the descriptor takes.
 #[derive(Clone, Copy, PartialEq)]
@@ -57,13 +60,15 @@ pub(crate) struct Connection {
     awaiting_read: bool,
     /// JavaScript wants to hear of the next chance to write; the kernel refused the last one, or the budget did.
     pub(crate) awaiting_write: bool,
+    /// Writes blocked, and no chance to write has passed unused since.
+    writes_block: bool,
     registered: Option<Interest>,
     referenced: bool,
     active: bool,
 }
 
 impl Connection {
-    fn new(fd: Option<OwnedFd>, transport: Transport, token: Token, options: &ConnectionOptions) -> Connection {
+    fn new(fd: Option<OwnedFd>, transport: Transport, token: Token, settings: Settings) -> Connection {
         Connection {
             fd,
             transport,
@@ -71,9 +76,9 @@ impl Connection {
             decoder: Decoder::new(),
             outbox: Outbox::new(),
             budget: Budget::new(),
-            max_message_size: options.max_message_size as u64,
-            read_ahead: options.read_ahead,
-            acknowledge: options.acknowledge_fds,
+            max_message_size: settings.max_message_size as u64,
+            read_ahead: settings.flags & READ_AHEAD != 0,
+            acknowledge: settings.flags & ACKNOWLEDGE_FDS != 0,
             held: VecDeque::new(),
             readable: true,
             hung_up: false,
@@ -83,6 +88,7 @@ impl Connection {
             broken: false,
             awaiting_read: false,
             awaiting_write: false,
+            writes_block: false,
             registered: None,
             referenced: true,
             active: false,
@@ -105,11 +111,29 @@ impl Connection {
                 flags |= READABLE;
             }
         }
-        if event.writable && self.awaiting_write && self.flush(shared) {
-            flags |= WRITABLE;
+        if event.writable {
+            if self.awaiting_write {
+                if self.flush(shared) {
+                    flags |= WRITABLE;
+                }
+            } else {
+                // Nothing was blocked all that time. A failure leaves it registered, which costs an event now and then.
+                self.writes_block = false;
+                let _ = self.register(shared);
+            }
         }
         self.update(shared);
         flags
+    }
+
+    /// The event to expect of this connection alone: input, or room for output.
+    pub(crate) fn expected(&self) -> Option<Event> {
+        (self.awaiting_read != self.awaiting_write).then_some(Event {
+            token: self.token,
+            readable: self.awaiting_read,
+            read_closed: false,
+            writable: self.awaiting_write,
+        })
     }
 
     /// JavaScript waits for something to read.
@@ -130,10 +154,12 @@ impl Connection {
         self.update(shared);
     }
 
-    /// Registers for what is waited for. Reading stays registered (it is edge-triggered); writing only while blocked.
+    /// Registers for what is waited for. Reading stays registered (it is edge-triggered); writing as long as writes block.
     pub(crate) fn register(&mut self, shared: &Shared) -> std::result::Result<(), i32> {
+        // A pipe has no edge for every chance to write, so it is asked anew each time.
+        self.writes_block = self.awaiting_write || (self.writes_block && self.transport != Transport::File);
         let reading = self.awaiting_read || matches!(self.registered, Some(Interest::Read | Interest::ReadWrite));
-        let interest = match (reading, self.awaiting_write) {
+        let interest = match (reading, self.writes_block) {
             (true, true) => Interest::ReadWrite,
             (false, true) => Interest::Write,
             (true, false) => Interest::Read,
@@ -189,22 +215,30 @@ impl Connection {
         if self.has_read_ahead() {
             return Ok(true);
         }
-        if self.transport != Transport::Stream && (self.readable || timeout != Some(Duration::ZERO)) {
+        if self.transport != Transport::Stream {
             self.readable = ancillary::poll(self.fd()?, Readiness::READABLE, timeout)?.readable;
         }
         Ok(self.readable)
     }
 }
 
+/// Reads may go past a frame.
+#[napi]
+pub const READ_AHEAD: u32 = 1;
+/// Descriptors are acknowledged as on macOS.
+#[napi]
+pub const ACKNOWLEDGE_FDS: u32 = 2;
+/// Nagle's algorithm is turned off.
+#[napi]
+pub const NO_DELAY: u32 = 4;
+
 /// What a connection is made with.
-#[napi(object)]
-pub struct ConnectionOptions {
+#[derive(Clone, Copy)]
+struct Settings {
     /// Bytes a message may have at the most.
-    pub max_message_size: f64,
-    /// Whether reads may go past a frame.
-    pub read_ahead: bool,
-    /// Whether descriptors are acknowledged as on macOS.
-    pub acknowledge_fds: bool,
+    max_message_size: f64,
+    /// `READ_AHEAD`, `ACKNOWLEDGE_FDS`, `NO_DELAY`.
+    flags: u32,
 }
 
 /// Calls `f` with a connection; a number that is none any more is EBADF.
@@ -221,8 +255,9 @@ pub(crate) fn with_connection(id: u32, f: impl FnOnce(&Shared, &Realm, &mut Conn
     )
 }
 
-fn transport(fd: &OwnedFd) -> std::result::Result<Transport, Error> {
-    match ancillary::socket_family(fd.as_fd()) {
+/// What system calls a descriptor takes.
+pub(crate) fn transport(fd: BorrowedFd<'_>) -> std::result::Result<Transport, Error> {
+    match ancillary::socket_family(fd) {
         Ok(libc::AF_UNIX) => Ok(Transport::Unix),
         Ok(_) => Ok(Transport::Socket),
         Err(error) if error.errno() as i32 == libc::ENOTSOCK => Ok(Transport::File),
@@ -230,21 +265,48 @@ fn transport(fd: &OwnedFd) -> std::result::Result<Transport, Error> {
     }
 }
 
-/// Makes a connection of a descriptor that JavaScript holds. Returns its number, or `-errno` with the descriptor left
-/// where it was.
+/// What a descriptor is, and how it was opened: a socket goes both ways.
+fn inspect(fd: BorrowedFd<'_>) -> std::result::Result<(Transport, i32), Error> {
+    let transport = transport(fd)?;
+    let access = if transport == Transport::File {
+        ancillary::access_mode(fd)?
+    } else {
+        libc::O_RDWR
+    };
+    Ok((transport, access))
+}
+
+impl Environment {
+    fn connection(&self, realm: Rc<Realm>, fd: Option<OwnedFd>, transport: Transport, settings: Settings) -> i32 {
+        if let (Some(fd), Transport::Socket) = (&fd, transport)
+            && settings.flags & NO_DELAY != 0
+        {
+            // Only TCP has it.
+            let _ = ancillary::set_no_delay(fd.as_fd(), true);
+        }
+        let make = |token| Source::Connection(Box::new(Connection::new(fd, transport, token, settings)));
+        self.insert(realm, make) as i32
+    }
+}
+
+/// Makes a connection of a descriptor that JavaScript holds. Returns its number, with how the descriptor was opened in the
+/// report, or `-errno` with the descriptor left where it was.
 #[napi]
-pub fn connection_open(realm: u32, fd: i32, options: ConnectionOptions) -> Result<i32> {
+pub fn connection_open(realm: u32, fd: i32, max_message_size: f64, flags: u32) -> Result<i32> {
     environment::with(|environment| {
         let shared = &environment.shared;
+        let realm = environment.realm(realm)?;
         let Some(owned) = shared.take_back(fd) else {
             return Ok(shared.fail(&bad_descriptor()));
         };
-        match transport(&owned) {
-            Ok(transport) => {
-                let realm = environment.realm(realm)?;
-                let make =
-                    |token| Source::Connection(Box::new(Connection::new(Some(owned), transport, token, &options)));
-                Ok(environment.insert(realm, make) as i32)
+        match inspect(owned.as_fd()) {
+            Ok((transport, access)) => {
+                realm.report_access(access);
+                let settings = Settings {
+                    max_message_size,
+                    flags,
+                };
+                Ok(environment.connection(realm, Some(owned), transport, settings))
             }
             Err(error) => {
                 shared.hand_out(owned);
@@ -254,13 +316,75 @@ pub fn connection_open(realm: u32, fd: i32, options: ConnectionOptions) -> Resul
     })?
 }
 
-/// Makes a connection whose bytes JavaScript carries.
+/// Connects to a unix address. Returns the connection's number, and in the report whether its peer has another address;
+/// or `-errno` (EAGAIN: the accept queue is full).
 #[napi]
-pub fn connection_open_stream(realm: u32, options: ConnectionOptions) -> Result<i32> {
+pub fn connection_connect(realm: u32, path: Uint8ArraySlice<'_>, max_message_size: f64, flags: u32) -> Result<i32> {
+    let address = Address::Unix(path.as_ref().to_vec());
     environment::with(|environment| {
         let realm = environment.realm(realm)?;
-        let make = |token| Source::Connection(Box::new(Connection::new(None, Transport::Stream, token, &options)));
-        Ok(environment.insert(realm, make) as i32)
+        match socket::connect(&address) {
+            Ok(socket) => {
+                // A listener that was bound to a relative path or behind a link has another name for itself.
+                realm.report_named(ancillary::peer_address(socket.as_fd()).is_ok_and(|peer| peer != address));
+                let settings = Settings {
+                    max_message_size,
+                    flags,
+                };
+                Ok(environment.connection(realm, Some(socket), Transport::Unix, settings))
+            }
+            Err(error) => Ok(environment.shared.fail(&error)),
+        }
+    })?
+}
+
+/// Accepts a connection from a listener. Returns its number, and in the report whether its peer has an address; or
+/// WOULD_BLOCK, or `-errno`. With `report` the listener is reported when there may be another, and accepts so many in a
+/// turn.
+#[napi]
+pub fn connection_accept(listener: u32, max_message_size: f64, flags: u32, report: bool) -> Result<i32> {
+    environment::with(|environment| {
+        let accepted = match environment.sources.borrow_mut().get_mut(listener as usize) {
+            Some(Entry {
+                source: Source::Watch(watch),
+                realm,
+                ..
+            }) => watch
+                .accept(&environment.shared, report)
+                .map(|accepted| (accepted, realm.clone())),
+            _ => Err(-libc::EBADF),
+        };
+        match accepted {
+            Ok((
+                Accepted {
+                    socket,
+                    peer,
+                    transport,
+                },
+                realm,
+            )) => {
+                realm.report_named(peer != Address::Unix(Vec::new()));
+                let settings = Settings {
+                    max_message_size,
+                    flags,
+                };
+                environment.connection(realm, Some(socket), transport, settings)
+            }
+            Err(code) => code,
+        }
+    })
+}
+
+/// Makes a connection whose bytes JavaScript carries.
+#[napi]
+pub fn connection_open_stream(realm: u32, max_message_size: f64, flags: u32) -> Result<i32> {
+    environment::with(|environment| {
+        let realm = environment.realm(realm)?;
+        let settings = Settings {
+            max_message_size,
+            flags,
+        };
+        Ok(environment.connection(realm, None, Transport::Stream, settings))
     })?
 }
 

@@ -59,10 +59,21 @@ pub fn descriptor_release(fd: i32) -> Result<()> {
     })
 }
 
+/// Borrows a number that may be no descriptor, for one system call that reports so itself.
+pub(crate) fn borrow_unchecked<'a>(fd: i32) -> std::result::Result<BorrowedFd<'a>, Error> {
+    if fd < 0 {
+        return Err(bad_descriptor());
+    }
+    // SAFETY: not -1. The caller passes it to one system call and keeps it no longer.
+    Ok(unsafe { BorrowedFd::borrow_raw(fd) })
+}
+
 /// Closes a descriptor of ours.
-#[napi]
-pub fn descriptor_close(fd: i32) -> Result<()> {
-    environment::with(|environment| drop(environment.shared.take_back(fd)))
+pub(crate) fn close(fd: i32) -> Result<i32> {
+    environment::with(|environment| {
+        drop(environment.shared.take_back(fd));
+        0
+    })
 }
 
 /// Whether a descriptor is open: 0 or `-errno`.
@@ -131,9 +142,3 @@ pub const ACCESS_READ: i32 = libc::O_RDONLY;
 /// A descriptor that can only be written.
 #[napi]
 pub const ACCESS_WRITE: i32 = libc::O_WRONLY;
-
-/// How a descriptor was opened: `ACCESS_READ`, `ACCESS_WRITE` or neither; or `-errno`.
-#[napi]
-pub fn descriptor_access(fd: i32) -> Result<i32> {
-    on(fd, ancillary::access_mode, |mode| mode)
-}

@@ -1,12 +1,11 @@
 //! What one JavaScript environment owns: reactor, sources, descriptors. There is one per thread.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::rc::Rc;
 
 use fdwire_ancillary::ControlBuffer;
-use fdwire_multiplexer::{Event, Reactor, Token};
+use fdwire_multiplexer::{Event, REVOCABLE, Reactor, Token};
 use napi::bindgen_prelude::{Float64Array, Function, Int32Array, Uint32Array};
 use napi::{Env, Result, Status};
 use napi_derive::napi;
@@ -19,6 +18,8 @@ use crate::watch::Watch;
 
 /// The read buffer that all connections share: an idle one holds none.
 const SCRATCH_LENGTH: usize = 64 * 1024;
+/// So many rounds may pass without asking the reactor.
+const ROUNDS_UNASKED: u32 = 8;
 
 thread_local! {
     static ENVIRONMENT: RefCell<Option<Rc<Environment>>> = const { RefCell::new(None) };
@@ -40,13 +41,17 @@ pub(crate) struct Entry {
 pub(crate) struct Shared {
     pub(crate) reactor: RefCell<Reactor>,
     pub(crate) driver: RefCell<Option<Box<dyn Driver>>>,
-    pub(crate) descriptors: RefCell<HashMap<RawFd, OwnedFd>>,
+    /// Those that JavaScript knows, each at its number: the lowest free one is what a new descriptor gets.
+    descriptors: RefCell<Vec<Option<OwnedFd>>>,
     pub(crate) scratch: RefCell<Box<[u8]>>,
     pub(crate) control: RefCell<ControlBuffer>,
     /// The system call that failed last, for the error JavaScript builds.
     pub(crate) syscall: Cell<&'static str>,
     /// Counts the rounds of the event loop: fairness budgets are per turn.
     pub(crate) turn: Cell<u64>,
+    /// The source that alone was ready twice in succession. In a dialogue it is the next one too, and asking costs a
+    /// system call.
+    pub(crate) expected: Cell<Option<Token>>,
     active: Cell<usize>,
 }
 
@@ -83,7 +88,12 @@ impl Shared {
     /// Keeps a descriptor on behalf of JavaScript, which knows it by its number.
     pub(crate) fn hand_out(&self, fd: OwnedFd) -> RawFd {
         let number = fd.as_raw_fd();
-        if let Some(stale) = self.descriptors.borrow_mut().insert(number, fd) {
+        let mut descriptors = self.descriptors.borrow_mut();
+        let index = number as usize;
+        if index >= descriptors.len() {
+            descriptors.resize_with(index + 1, || None);
+        }
+        if let Some(stale) = descriptors[index].replace(fd) {
             // The number was closed behind our back, or it could not have been given out again: the new owner keeps it.
             std::mem::forget(stale);
         }
@@ -91,7 +101,8 @@ impl Shared {
     }
 
     pub(crate) fn take_back(&self, number: RawFd) -> Option<OwnedFd> {
-        self.descriptors.borrow_mut().remove(&number)
+        let index = usize::try_from(number).ok()?;
+        self.descriptors.borrow_mut().get_mut(index)?.take()
     }
 }
 
@@ -100,6 +111,9 @@ pub(crate) struct Environment {
     pub(crate) sources: RefCell<Slab<Entry>>,
     pub(crate) realms: RefCell<Vec<Rc<Realm>>>,
     events: RefCell<Vec<Event>>,
+    rounds_unasked: Cell<u32>,
+    /// The source that alone was ready when the reactor was asked last.
+    alone: Cell<Option<Token>>,
     generation: Cell<usize>,
 }
 
@@ -126,11 +140,14 @@ impl Environment {
                 control: RefCell::new(ControlBuffer::new()),
                 syscall: Cell::new(""),
                 turn: Cell::new(0),
+                expected: Cell::new(None),
                 active: Cell::new(0),
             },
             sources: RefCell::default(),
             realms: RefCell::default(),
             events: RefCell::default(),
+            rounds_unasked: Cell::new(0),
+            alone: Cell::new(None),
             generation: Cell::new(0),
         })
     }
@@ -159,12 +176,43 @@ impl Environment {
         self.sources.borrow_mut().try_remove(id as usize)
     }
 
+    /// The event that this round is taken to be for, unless the reactor has to be asked.
+    fn expected(&self) -> Option<Event> {
+        let token = self.shared.expected.get()?;
+        let unasked = self.rounds_unasked.replace(self.rounds_unasked.get() + 1);
+        let sources = self.sources.borrow();
+        let entry = sources
+            .get(token.0 & 0xffff_ffff)
+            .filter(|entry| entry.token == token)?;
+        let Source::Connection(connection) = &entry.source else {
+            return None;
+        };
+        if unasked >= ROUNDS_UNASKED || self.shared.reactor.borrow().has_resumed() {
+            return None;
+        }
+        connection.expected()
+    }
+
+    fn ask(&self, events: &mut Vec<Event>) {
+        // A failing wait leaves the events empty; the next wake-up tries again.
+        let _ = self.shared.reactor.borrow_mut().poll(events);
+        self.rounds_unasked.set(0);
+        let alone = match events.as_slice() {
+            [event] if REVOCABLE => Some(event.token),
+            _ => None,
+        };
+        let again = self.alone.replace(alone) == alone;
+        self.shared.expected.set(alone.filter(|_| again));
+    }
+
     /// One round: asks the reactor what is ready, lets the sources do what needs no JavaScript, and tells the rest.
     pub(crate) fn turn(&self) {
         self.shared.turn.set(self.shared.turn.get() + 1);
         let mut events = self.events.take();
-        // A failing wait leaves the events empty; the next wake-up tries again.
-        let _ = self.shared.reactor.borrow_mut().poll(&mut events);
+        match self.expected() {
+            Some(event) => events.push(event),
+            None => self.ask(&mut events),
+        }
         for event in events.drain(..) {
             let id = event.token.0 & 0xffff_ffff;
             let mut sources = self.sources.borrow_mut();

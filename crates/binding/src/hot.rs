@@ -1,4 +1,4 @@
-//! The calls that are made once per message, as plain Node-API functions.
+//! The calls that are made once per message or descriptor, as plain Node-API functions.
 //!
 //! What `#[napi]` generates around a function costs 120 to 180 ns a call, and each typed array 60 more: in user space
 //! that is most of a small message. A plain callback costs 30. Only numbers cross; the bytes are in memory that
@@ -68,18 +68,28 @@ unsafe extern "C" fn send_frames(env: sys::napi_env, info: sys::napi_callback_in
     }
 }
 
-/// The calls that are made once per message. `receive` takes messages into the registered room, from `offset` on, and
+unsafe extern "C" fn close_descriptor(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    // SAFETY: of this callback.
+    unsafe {
+        let [fd] = numbers(env, info);
+        number(env, crate::descriptors::close(fd as i32))
+    }
+}
+
+/// The calls that are made once per message or descriptor. `receive` takes messages into the registered room, from `offset` on, and
 /// returns how many, or a code; `sendFrames` sends the first `length` bytes of a registered stage, or queues them where
-/// `cork` is 1, and returns as `send` does.
+/// `cork` is 1, and returns as `send` does. `closeDescriptor` closes a descriptor of ours.
 #[napi(ts_return_type = "{
   receive(id: number, offset: number, maxLength: number, timeout: number): number
   sendFrames(id: number, stage: number, length: number, cork: number): number
+  closeDescriptor(fd: number): number
 }")]
 pub fn hot(env: Env) -> Result<Object<'static>> {
     let mut functions = Object::new(&env)?;
     for (name, callback) in [
         (c"receive", receive as unsafe extern "C" fn(_, _) -> _),
         (c"sendFrames", send_frames),
+        (c"closeDescriptor", close_descriptor),
     ] {
         let mut function = ptr::null_mut();
         // SAFETY: called on the JavaScript thread; the callbacks are static.

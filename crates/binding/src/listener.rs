@@ -1,19 +1,23 @@
 //! Listening sockets: bound, and with their file, before JavaScript sees them.
 
 use std::ffi::OsStr;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use fdwire_ancillary::{self as ancillary, Address, Error, SocketFile};
+use fdwire_ancillary::{self as ancillary, Address, Errno, Error, Readiness, SocketFile};
+use fdwire_multiplexer::{Budget, Interest};
 use napi::Result;
 use napi::bindgen_prelude::Uint8ArraySlice;
 use napi_derive::napi;
 
+use crate::codes::WOULD_BLOCK;
+use crate::connection::{Transport, transport};
 use crate::descriptors::bad_descriptor;
-use crate::environment::{self, Source};
+use crate::environment::{self, Shared, Source};
 use crate::socket::internet_address;
-use crate::watch::Watch;
+use crate::watch::{Subject, Watch};
 
 /// How a unix listener treats its file.
 #[napi(object)]
@@ -28,7 +32,120 @@ pub struct SocketFileOptions {
     pub directory: Option<String>,
 }
 
-type Listening = std::result::Result<(OwnedFd, Option<BoundFile>), Error>;
+/// What one accept costs a turn's budget: 64 in a turn.
+const ACCEPT: usize = 12 * 1024;
+
+/// What is known of the connections that wait in the kernel's queue.
+#[derive(Clone, Copy, PartialEq)]
+enum Queue {
+    Unknown,
+    /// There may be one: an event said so.
+    Filled,
+    /// There was none; the next one gives rise to an event.
+    Empty,
+}
+
+/// A listening socket.
+pub(crate) struct Listener {
+    /// The file it is bound to; removed, where it is ours, before the descriptor closes.
+    #[expect(dead_code, reason = "held for what dropping it does")]
+    file: Option<BoundFile>,
+    socket: OwnedFd,
+    /// Of the connections.
+    transport: Transport,
+    queue: Queue,
+    budget: Budget,
+}
+
+/// A connection just accepted.
+pub(crate) struct Accepted {
+    pub(crate) socket: OwnedFd,
+    pub(crate) peer: Address,
+    pub(crate) transport: Transport,
+}
+
+impl Listener {
+    fn new(socket: OwnedFd, file: Option<BoundFile>, transport: Transport) -> Listener {
+        Listener {
+            file,
+            socket,
+            transport,
+            queue: Queue::Unknown,
+            budget: Budget::new(),
+        }
+    }
+
+    /// There may be connections.
+    pub(crate) fn ready(&mut self) {
+        self.queue = Queue::Filled;
+    }
+
+    /// Whether there were none when they were looked for last.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.queue == Queue::Empty
+    }
+
+    fn accept(&mut self) -> std::result::Result<Accepted, Error> {
+        // accept(2) makes a socket before it finds that there is no connection: poll(2) says so at a tenth of the cost.
+        if self.queue == Queue::Unknown {
+            let ready = ancillary::poll(self.socket.as_fd(), Readiness::READABLE, Some(Duration::ZERO))?;
+            if !ready.readable {
+                self.queue = Queue::Empty;
+            }
+        }
+        if self.queue == Queue::Empty {
+            return Err(EMPTY);
+        }
+        self.queue = Queue::Unknown;
+        let (socket, peer) = ancillary::accept(self.socket.as_fd())?;
+        Ok(Accepted {
+            socket,
+            peer,
+            transport: self.transport,
+        })
+    }
+}
+
+const EMPTY: Error = Error::System {
+    syscall: "accept",
+    errno: Errno::EAGAIN,
+};
+
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+impl Watch {
+    /// Takes the next connection of the kernel's queue, or says WOULD_BLOCK; with `report` also where this turn had its
+    /// share, and the next one will be reported.
+    pub(crate) fn accept(&mut self, shared: &Shared, report: bool) -> std::result::Result<Accepted, i32> {
+        let Subject::Listener(listener) = &mut self.fd else {
+            return Err(-libc::EBADF);
+        };
+        let turn = shared.turn.get();
+        if report && listener.budget.exhausted(turn) {
+            self.await_turn(shared);
+            return Err(WOULD_BLOCK);
+        }
+        match listener.accept() {
+            Ok(accepted) => {
+                listener.budget.spend(turn, ACCEPT);
+                Ok(accepted)
+            }
+            Err(error) if error.would_block() => {
+                if report {
+                    self.arm(shared, Interest::Read)?;
+                }
+                Err(WOULD_BLOCK)
+            }
+            Err(error) => Err(shared.fail(&error)),
+        }
+    }
+}
+
+type Listening = std::result::Result<Listener, Error>;
 
 /// A listener's socket file, and the directory made for it; both are removed when this is dropped.
 pub(crate) struct BoundFile {
@@ -77,14 +194,19 @@ fn listen_on(address: &Address, backlog: i32, options: Option<&SocketFileOptions
         }
     }
     ancillary::listen(socket.as_fd(), backlog)?;
-    Ok((socket, Some(bound)))
+    let transport = match address {
+        Address::Unix(_) => Transport::Unix,
+        Address::Inet(_) => Transport::Socket,
+    };
+    Ok(Listener::new(socket, Some(bound), transport))
 }
 
 fn watch(realm: u32, listening: Listening) -> Result<i32> {
     environment::with(|environment| match listening {
-        Ok((socket, file)) => {
+        Ok(listener) => {
             let realm = environment.realm(realm)?;
-            Ok(environment.insert(realm, |token| Source::Watch(Watch::new(socket, token, file))) as i32)
+            let subject = Subject::Listener(Box::new(listener));
+            Ok(environment.insert(realm, |token| Source::Watch(Watch::new(subject, token))) as i32)
         }
         Err(error) => Ok(environment.shared.fail(&error)),
     })?
@@ -115,7 +237,8 @@ pub fn listen_descriptor(realm: u32, fd: i32) -> Result<i32> {
     let listening = owned.ok_or_else(bad_descriptor).and_then(|socket| {
         // accept(2) has no per-call flag: a blocking listener that others share would stall the event loop.
         ancillary::set_nonblocking(socket.as_fd(), true)?;
-        Ok((socket, None))
+        let transport = transport(socket.as_fd())?;
+        Ok(Listener::new(socket, None, transport))
     });
     watch(realm, listening)
 }

@@ -6,7 +6,10 @@ use std::ptr;
 use napi::bindgen_prelude::{Float64Array, Function, Int32Array, JsValue, Uint8Array, Uint32Array};
 use napi::{Env, Result, check_status, sys};
 
-use crate::codes::{REPORT_DESCRIPTORS, REPORT_LENGTH, REPORT_QUEUED, REPORT_WORDS, REPORT_WRITTEN};
+use crate::codes::{
+    REPORT_ACCESS, REPORT_DESCRIPTORS, REPORT_LENGTH, REPORT_NAMED, REPORT_QUEUED, REPORT_TURN, REPORT_WORDS,
+    REPORT_WRITTEN,
+};
 
 /// `(id, flags)` of one source that has something for JavaScript.
 pub(crate) type Notice = (u32, u32);
@@ -24,6 +27,8 @@ pub(crate) struct Realm {
     pub(crate) stages: RefCell<Vec<Uint8Array>>,
     /// What JavaScript is to hear of in this turn.
     notices: RefCell<Vec<Notice>>,
+    /// How often JavaScript was called.
+    turns: Cell<u64>,
     closed: Cell<bool>,
 }
 
@@ -66,6 +71,7 @@ impl Realm {
             room: RefCell::default(),
             stages: RefCell::default(),
             notices: RefCell::default(),
+            turns: Cell::new(0),
             closed: Cell::new(false),
         })
     }
@@ -93,6 +99,14 @@ impl Realm {
 
     pub(crate) fn report_length(&self, length: u64) {
         self.word(REPORT_LENGTH, length as f64);
+    }
+
+    pub(crate) fn report_access(&self, access: i32) {
+        self.word(REPORT_ACCESS, f64::from(access));
+    }
+
+    pub(crate) fn report_named(&self, named: bool) {
+        self.word(REPORT_NAMED, f64::from(named));
     }
 
     pub(crate) fn report_positions(&self, written: u64, queued: u64) {
@@ -139,7 +153,11 @@ impl Realm {
                     event.add(1).write(*flags);
                 }
             }
+            self.turns.set(self.turns.get() + 1);
+            self.word(REPORT_TURN, self.turns.get() as f64);
             self.dispatch(chunk.len() as u32);
+            // Microtasks ran before it returned.
+            self.word(REPORT_TURN, 0.0);
         }
         // The memory is used again in the next turn.
         notices.clear();
@@ -157,17 +175,16 @@ impl Realm {
                 return;
             }
             let mut function = ptr::null_mut();
-            let mut receiver = ptr::null_mut();
             let mut argument = ptr::null_mut();
             sys::napi_get_reference_value(env, self.dispatch, &mut function);
-            sys::napi_get_global(env, &mut receiver);
             sys::napi_create_uint32(env, count, &mut argument);
-            if !function.is_null() && !receiver.is_null() && !argument.is_null() {
+            if !function.is_null() && !argument.is_null() {
                 let arguments = [argument];
                 let status = sys::napi_make_callback(
                     env,
                     self.context,
-                    receiver,
+                    // Any object will do as `this`.
+                    function,
                     function,
                     1,
                     arguments.as_ptr(),

@@ -56,6 +56,7 @@ impl Connection {
             Ok(received) => received,
             Err(error) if error.would_block() => {
                 self.readable = false;
+                shared.expected.set(None);
                 return Ok(0);
             }
             Err(error) => return Err(shared.fail(&error)),
@@ -180,6 +181,50 @@ impl Connection {
         }
     }
 
+    /// Reads, and takes what messages that brings straight from the read buffer; the rest goes to the decoder. Returns how
+    /// many: none where there are descriptors, or the first message is incomplete, or does not fit.
+    fn receive_read(
+        &mut self,
+        shared: &Shared,
+        realm: &Realm,
+        target: &mut [u8],
+        lengths: &mut [u32],
+        limit: u64,
+        wait: Wait,
+    ) -> std::result::Result<usize, Code> {
+        self.may_read(shared, wait)?;
+        let mut scratch = shared.scratch.borrow_mut();
+        let window = scratch.len().min(self.window());
+        let bytes = self.read(shared, &mut scratch[..window], self.decoder.end())?;
+        let mut rest = &scratch[..bytes];
+        let mut count = 0;
+        if self.decoder.is_clear() {
+            let mut start = 0;
+            let passed = self.decoder.pass(rest, |body| {
+                let (Some(word), Some(room)) = (lengths.get_mut(count), target.get_mut(start..start + body.len()))
+                else {
+                    return false;
+                };
+                if body.len() as u64 > limit {
+                    return false;
+                }
+                room.copy_from_slice(body);
+                *word = body.len() as u32;
+                count += 1;
+                start = (start + body.len()).next_multiple_of(8);
+                true
+            });
+            rest = &rest[passed..];
+        }
+        self.decoder.feed(rest);
+        if count > 0 {
+            self.large = false;
+            realm.report_length(u64::from(lengths[0]));
+            realm.report_descriptors(std::iter::empty());
+        }
+        Ok(count)
+    }
+
     /// Takes messages into `target`, each at the next multiple of eight: at least one, and then those without descriptors
     /// that are here and fit, as many as `lengths` has room for. Returns how many.
     fn receive(
@@ -200,9 +245,15 @@ impl Connection {
                 LARGE_BODY
             });
         }
-        self.next(shared, realm, max_length, wait)?;
         let limit = max_length.min(self.max_message_size);
         let mut count = 0;
+        if self.decoder.is_clear() && self.read_ahead && !self.ended {
+            count = self.receive_read(shared, realm, target, lengths, limit, wait)?;
+            if count > 0 {
+                return Ok(count);
+            }
+        }
+        self.next(shared, realm, max_length, wait)?;
         let mut start = 0;
         while let (Some(word), Ok(Some(frame))) = (lengths.get_mut(count), self.decoder.peek()) {
             if !frame.complete || frame.body_len > limit || (count > 0 && self.decoder.unclaimed() > 0) {
@@ -406,6 +457,13 @@ pub fn receive_body(id: u32, mut target: Uint8ArraySlice<'_>, offset: f64, timeo
             .unwrap_or_default();
         connection.receive_body(shared, realm, target, wait)
     })
+}
+
+/// Asks for huge pages behind a fresh buffer that a large body is to be read into.
+#[napi]
+pub fn advise_huge_pages(mut buffer: Uint8ArraySlice<'_>) {
+    // SAFETY: as in `receive`.
+    ancillary::advise_huge_pages(unsafe { buffer.as_mut() });
 }
 
 /// Takes one byte and the descriptors that came with it, 1 to `max`: 0 with their number in the report, or a code.

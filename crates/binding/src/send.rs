@@ -54,13 +54,20 @@ impl Connection {
                 break;
             }
             match self.write_head() {
-                Ok(count) => {
+                Ok((count, size)) => {
                     self.budget.spend(shared.turn.get(), count);
                     let sent = self.outbox.advance(count);
                     self.hold(sent);
+                    if self.is_full(count, size) {
+                        self.awaiting_write = true;
+                        break;
+                    }
                 }
                 Err(error) if error.would_block() => {
                     self.awaiting_write = true;
+                    if self.outbox.written() == before {
+                        shared.expected.set(None);
+                    }
                     break;
                 }
                 Err(error) => {
@@ -69,6 +76,12 @@ impl Connection {
                 }
             }
         }
+        self.watch_writes(shared);
+        self.send_error != 0 || self.outbox.written() != before || !self.awaiting_write
+    }
+
+    /// Has the next chance to write reported, where one is waited for.
+    fn watch_writes(&mut self, shared: &Shared) {
         if let Err(code) = self.register(shared) {
             self.outbox.clear();
             self.awaiting_write = false;
@@ -76,7 +89,12 @@ impl Connection {
             self.broken = true;
         }
         self.update(shared);
-        self.send_error != 0 || self.outbox.written() != before || !self.awaiting_write
+    }
+
+    /// Whether a write of `size` bytes that took `count` says that the next would take none. A pipe takes what leaves a
+    /// write atomic, and may take more.
+    fn is_full(&self, count: usize, size: usize) -> bool {
+        count < size && self.transport != Transport::File
     }
 
     /// Finds the memory of what is queued by reference; false where some is gone.
@@ -84,18 +102,19 @@ impl Connection {
         self.outbox.shared().take(MAX_SLICES).all(SharedBody::refresh)
     }
 
-    /// One write of what stands first: a record alone, or bytes up to the next record.
-    fn write_head(&mut self) -> std::result::Result<usize, Error> {
+    /// One write of what stands first, a record alone or bytes up to the next record: how many went, of how many.
+    fn write_head(&mut self) -> std::result::Result<(usize, usize), Error> {
         if !self.refresh_bodies() {
             return Err(BODY_GONE);
         }
         if let Some((byte, fds)) = self.outbox.record() {
             let fds: Vec<_> = fds.iter().map(AsFd::as_fd).collect();
-            return self.write(&[IoSlice::new(&[byte])], &fds);
+            return self.write(&[IoSlice::new(&[byte])], &fds).map(|count| (count, 1));
         }
         let mut slices = Vec::new();
         self.outbox.gather(&mut slices, MAX_SLICES);
-        self.write(&slices, &[])
+        let size = slices.iter().map(|slice| slice.len()).sum();
+        self.write(&slices, &[]).map(|count| (count, size))
     }
 
     /// A write failed: what is queued can never leave. Nothing can follow either, except where a record failed: that is
@@ -124,7 +143,7 @@ impl Connection {
                 errno: Errno::EINVAL,
             }));
         }
-        let borrowed = numbers.iter().map(|&fd| descriptors::borrow(fd));
+        let borrowed = numbers.iter().map(|&fd| descriptors::borrow_unchecked(fd));
         let borrowed = borrowed.collect::<std::result::Result<Vec<_>, _>>().map_err(fail)?;
         if !queue && !self.acknowledge {
             match self.write(&[IoSlice::new(&[numbers.len() as u8])], &borrowed) {
@@ -148,17 +167,21 @@ impl Connection {
             return Err(self.send_error);
         }
         let mut sent = 0;
+        let mut blocked = false;
         if !cork && self.outbox.is_empty() {
             match self.write(&[IoSlice::new(frames)], &[]) {
-                Ok(count) => sent = count,
-                Err(error) if error.would_block() => {}
+                Ok(count) => {
+                    sent = count;
+                    blocked = self.is_full(count, frames.len());
+                }
+                Err(error) if error.would_block() => blocked = true,
                 Err(error) => return Err(shared.fail(&error)),
             }
             self.outbox.written_directly(sent);
             self.budget.spend(shared.turn.get(), sent);
         }
         self.outbox.push_bytes(&frames[sent..]);
-        self.after_send(shared, cork)
+        self.after_send(shared, cork, blocked)
     }
 
     /// Sends or queues one message. `share` makes a reference to the body, for what cannot leave at once.
@@ -173,6 +196,7 @@ impl Connection {
             return Err(self.send_error);
         }
         let mut queue = cork || !self.outbox.is_empty();
+        let mut blocked = false;
         if !numbers.is_empty() {
             queue = !self.send_record(shared, numbers, queue)?;
         }
@@ -183,8 +207,11 @@ impl Connection {
             let mut sent = 0;
             if !queue {
                 match self.write(&[IoSlice::new(header), IoSlice::new(body)], &[]) {
-                    Ok(count) => sent = count,
-                    Err(error) if error.would_block() => {}
+                    Ok(count) => {
+                        sent = count;
+                        blocked = self.is_full(count, header.len() + body.len());
+                    }
+                    Err(error) if error.would_block() => blocked = true,
                     Err(error) => {
                         // Descriptors that went ahead cannot be taken back: the stream ends here.
                         if !numbers.is_empty() {
@@ -207,23 +234,27 @@ impl Connection {
                     .push_shared(share().map_err(|_| -libc::ENOMEM)?, start..range.end);
             }
         }
-        self.after_send(shared, cork)
+        self.after_send(shared, cork, blocked)
     }
 
-    /// What a send that went out or was queued returns.
-    fn after_send(&mut self, shared: &Shared, cork: bool) -> std::result::Result<i32, i32> {
+    /// What a send that went out or was queued returns; `blocked`: the kernel has just refused it.
+    fn after_send(&mut self, shared: &Shared, cork: bool, blocked: bool) -> std::result::Result<i32, i32> {
         if cork {
             return Ok(QUEUED);
         }
         if !self.outbox.is_empty() {
-            if !self.awaiting_write {
+            if blocked {
+                self.awaiting_write = true;
+                self.watch_writes(shared);
+            } else if !self.awaiting_write {
                 self.flush(shared);
             }
-            return if self.send_error != 0 {
-                Err(self.send_error)
-            } else {
-                Ok(QUEUED)
-            };
+            if self.send_error != 0 {
+                return Err(self.send_error);
+            }
+        }
+        if self.awaiting_write {
+            return Ok(QUEUED);
         }
         if self.budget.exhausted(shared.turn.get()) {
             self.await_turn(shared, true);

@@ -1,15 +1,15 @@
 //! Sockets before they are connections: addresses, connecting, credentials, options.
 
 use std::net::{IpAddr, SocketAddr, SocketAddrV6, ToSocketAddrs};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use fdwire_ancillary::{self as ancillary, Address, Errno, Error};
 use napi::Result;
-use napi::bindgen_prelude::{Buffer, Uint8ArraySlice};
+use napi::bindgen_prelude::Buffer;
 use napi_derive::napi;
 
 use crate::descriptors::borrow;
-use crate::environment::{self, Entry, Shared, Source};
+use crate::environment;
 
 /// The address of a socket: a path (empty: unnamed; leading NUL: abstract) or a host and port.
 #[napi(object)]
@@ -60,36 +60,25 @@ pub(crate) fn internet_address(host: &str, port: u16) -> std::result::Result<Add
 
 /// Starts connecting a socket of its own, which blocks again once connected; an internet one rarely is at once, see
 /// `socketConnected`.
-fn connect(shared: &Shared, address: &Address) -> i32 {
-    let socket = match ancillary::stream_socket(address, true) {
-        Ok(socket) => socket,
-        Err(error) => return shared.fail(&error),
-    };
+pub(crate) fn connect(address: &Address) -> std::result::Result<OwnedFd, Error> {
+    let socket = ancillary::stream_socket(address, true)?;
     match ancillary::connect(socket.as_fd(), address) {
-        Ok(()) => {
-            if let Err(error) = ancillary::set_nonblocking(socket.as_fd(), false) {
-                return shared.fail(&error);
-            }
-        }
+        Ok(()) => ancillary::set_nonblocking(socket.as_fd(), false)?,
         Err(error) if error.errno() as i32 == libc::EINPROGRESS => {}
-        Err(error) => return shared.fail(&error),
+        Err(error) => return Err(error),
     }
-    shared.hand_out(socket)
-}
-
-/// Starts connecting to a unix address: a descriptor, or `-errno` (EAGAIN: the accept queue is full).
-#[napi]
-pub fn socket_connect_unix(path: Uint8ArraySlice<'_>) -> Result<i32> {
-    let address = Address::Unix(path.as_ref().to_vec());
-    environment::with(|environment| connect(&environment.shared, &address))
+    Ok(socket)
 }
 
 /// Starts connecting to a numeric host and a port: a descriptor, or `-errno`.
 #[napi]
 pub fn socket_connect_internet(host: String, port: u16) -> Result<i32> {
-    environment::with(|environment| match internet_address(&host, port) {
-        Ok(address) => connect(&environment.shared, &address),
-        Err(error) => environment.shared.fail(&error),
+    environment::with(|environment| {
+        let connected = internet_address(&host, port).and_then(|address| connect(&address));
+        match connected {
+            Ok(socket) => environment.shared.hand_out(socket),
+            Err(error) => environment.shared.fail(&error),
+        }
     })
 }
 
@@ -127,17 +116,6 @@ pub fn socket_connected(fd: i32) -> Result<i32> {
     })
 }
 
-/// Turns Nagle's algorithm off, or on: 0 or `-errno`.
-#[napi]
-pub fn socket_set_no_delay(fd: i32, no_delay: bool) -> Result<i32> {
-    environment::with(
-        |environment| match borrow(fd).and_then(|fd| ancillary::set_no_delay(fd, no_delay)) {
-            Ok(()) => 0,
-            Err(error) => environment.shared.fail(&error),
-        },
-    )
-}
-
 /// The address of this end, or of the other; none where the system call failed.
 #[napi]
 pub fn socket_address(fd: i32, peer: bool) -> Result<Option<SocketAddress>> {
@@ -154,17 +132,6 @@ pub fn socket_address(fd: i32, peer: bool) -> Result<Option<SocketAddress>> {
             environment.shared.fail(&error);
             None
         }
-    })
-}
-
-/// The family of a socket: `unix`, `inet` or `inet6`; empty for other descriptors.
-#[napi]
-pub fn socket_family(fd: i32) -> Result<&'static str> {
-    environment::with(|_| match borrow(fd).and_then(ancillary::socket_family) {
-        Ok(libc::AF_UNIX) => "unix",
-        Ok(libc::AF_INET) => "inet",
-        Ok(libc::AF_INET6) => "inet6",
-        _ => "",
     })
 }
 
@@ -189,24 +156,5 @@ pub fn socket_peer_credentials(fd: i32) -> Result<Option<PeerCredentials>> {
             uid: credentials.uid,
             gid: credentials.gid,
         })
-    })
-}
-
-/// Accepts from a watched listener: a descriptor, or `-errno` (EAGAIN: the queue is empty).
-#[napi]
-pub fn socket_accept(listener: u32) -> Result<i32> {
-    environment::with(|environment| {
-        let sources = environment.sources.borrow();
-        let Some(Entry {
-            source: Source::Watch(watch),
-            ..
-        }) = sources.get(listener as usize)
-        else {
-            return -libc::EBADF;
-        };
-        match ancillary::accept(watch.fd.as_fd()) {
-            Ok((socket, _)) => environment.shared.hand_out(socket),
-            Err(error) => environment.shared.fail(&error),
-        }
     })
 }

@@ -12,11 +12,12 @@ use napi_derive::napi;
 
 use crate::codes::{READABLE, WRITABLE, duration};
 use crate::environment::{self, Shared, Source};
-use crate::listener::BoundFile;
+use crate::listener::Listener;
 
 /// What is watched.
 pub(crate) enum Subject {
     Descriptor(OwnedFd),
+    Listener(Box<Listener>),
     Epoll(Epoll),
     Kqueue(Kqueue),
     Notifier(Notifier),
@@ -27,6 +28,7 @@ impl AsFd for Subject {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match self {
             Subject::Descriptor(fd) => fd.as_fd(),
+            Subject::Listener(listener) => listener.as_fd(),
             Subject::Epoll(epoll) => epoll.as_fd(),
             Subject::Kqueue(kqueue) => kqueue.as_fd(),
             Subject::Notifier(notifier) => notifier.as_fd(),
@@ -42,9 +44,6 @@ impl From<OwnedFd> for Subject {
 }
 
 pub(crate) struct Watch {
-    /// The file a listener is bound to; removed, where it is ours, before the descriptor closes.
-    #[expect(dead_code, reason = "held for what dropping it does")]
-    file: Option<BoundFile>,
     pub(crate) fd: Subject,
     token: Token,
     registered: bool,
@@ -56,9 +55,8 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    pub(crate) fn new(fd: impl Into<Subject>, token: Token, file: Option<BoundFile>) -> Watch {
+    pub(crate) fn new(fd: impl Into<Subject>, token: Token) -> Watch {
         Watch {
-            file,
             fd: fd.into(),
             token,
             registered: false,
@@ -70,25 +68,34 @@ impl Watch {
     }
 
     /// Asks for one report, also of what is ready already.
-    fn arm(&mut self, shared: &Shared, interest: Interest) -> i32 {
+    pub(crate) fn arm(&mut self, shared: &Shared, interest: Interest) -> std::result::Result<(), i32> {
         let reactor = shared.reactor.borrow();
         let fd = self.fd.as_fd();
-        // A set of descriptors may have replaced itself, and so have left the reactor.
-        let armed = if self.registered {
-            reactor.arm(fd, self.token, interest)
-        } else {
-            reactor.register(fd, self.token, interest)
+        let armed = match &self.fd {
+            // The edge is yet to come.
+            Subject::Listener(listener) if self.registered && listener.is_drained() => Ok(()),
+            // A set of descriptors may have replaced itself, and so have left the reactor.
+            _ if self.registered => reactor.arm(fd, self.token, interest),
+            _ => reactor.register(fd, self.token, interest),
         };
-        if let Err(error) = armed {
-            return shared.fail_multiplexer(&error);
-        }
+        armed.map_err(|error| shared.fail_multiplexer(&error))?;
         self.registered = true;
         self.armed = true;
         self.update(shared);
-        0
+        Ok(())
+    }
+
+    /// This turn's share is used up: the watch is reported again in the next turn.
+    pub(crate) fn await_turn(&mut self, shared: &Shared) {
+        shared.reactor.borrow_mut().resume(self.token);
+        self.armed = true;
+        self.update(shared);
     }
 
     pub(crate) fn ready(&mut self, shared: &Shared, event: Event) -> u32 {
+        if let Subject::Listener(listener) = &mut self.fd {
+            listener.ready();
+        }
         if !self.armed {
             return 0;
         }
@@ -143,7 +150,7 @@ pub fn watch_open(realm: u32, fd: i32, copy: bool) -> Result<i32> {
         match owned {
             Ok(fd) => {
                 let realm = environment.realm(realm)?;
-                Ok(environment.insert(realm, |token| Source::Watch(Watch::new(fd, token, None))) as i32)
+                Ok(environment.insert(realm, |token| Source::Watch(Watch::new(fd, token))) as i32)
             }
             Err(error) => Ok(shared.fail(&error)),
         }
@@ -156,7 +163,7 @@ pub fn watch_open_set(realm: u32, fds: Int32ArraySlice<'_>) -> Result<i32> {
     environment::with(|environment| match set_of(fds.as_ref()) {
         Ok(set) => {
             let realm = environment.realm(realm)?;
-            Ok(environment.insert(realm, |token| Source::Watch(Watch::new(set, token, None))) as i32)
+            Ok(environment.insert(realm, |token| Source::Watch(Watch::new(set, token))) as i32)
         }
         Err(code) => Ok(code),
     })?
@@ -193,7 +200,9 @@ pub fn poll_readable(mut fds: Int32ArraySlice<'_>, timeout: f64) -> Result<i32> 
 #[napi]
 pub fn watch_arm(id: u32, writable: bool) -> Result<i32> {
     let interest = if writable { Interest::Write } else { Interest::Read };
-    with_watch(id, -libc::EBADF, |shared, watch| watch.arm(shared, interest))
+    with_watch(id, -libc::EBADF, |shared, watch| {
+        watch.arm(shared, interest).err().unwrap_or(0)
+    })
 }
 
 /// Blocks until the descriptor is readable, or writable, for at most `timeout` milliseconds: 1 when it is, else 0, or
@@ -207,7 +216,16 @@ pub fn watch_wait(id: u32, writable: bool, timeout: f64) -> Result<i32> {
     };
     with_watch(id, -libc::EBADF, |shared, watch| {
         match fdwire_ancillary::poll(watch.fd.as_fd(), interest, duration(timeout)) {
-            Ok(ready) => i32::from(ready != Readiness::default()),
+            Ok(Readiness {
+                readable: false,
+                writable: false,
+            }) => 0,
+            Ok(_) => {
+                if let Subject::Listener(listener) = &mut watch.fd {
+                    listener.ready();
+                }
+                1
+            }
             Err(error) => shared.fail(&error),
         }
     })
@@ -285,7 +303,7 @@ pub(crate) fn open(
     environment::with(|environment| {
         let realm = environment.realm(realm)?;
         Ok(match make() {
-            Ok(subject) => environment.insert(realm, |token| Source::Watch(Watch::new(subject, token, None))) as i32,
+            Ok(subject) => environment.insert(realm, |token| Source::Watch(Watch::new(subject, token))) as i32,
             Err(error) => environment.shared.fail_multiplexer(&error),
         })
     })?

@@ -4,12 +4,13 @@ use nix::sys::socket::{getsockopt, sockopt};
 
 use super::fallback;
 pub(crate) use super::fallback::{
-    credentials_message, nameless_or_abstract, parse_credentials, pipe, read_now, received, regular_kind, write_now,
+    advise_huge_pages, credentials_message, nameless_or_abstract, parse_credentials, pipe, read_now, received,
+    regular_kind, write_now,
 };
 use crate::address::RawAddress;
 use crate::control::space;
 use crate::option::set_number;
-use crate::{Arrival, Credentials, Error, Result};
+use crate::{Arrival, Credentials, Error, Result, set_nonblocking};
 
 pub(crate) const ARRIVAL: Arrival = Arrival::FirstByte;
 pub(crate) const ABSTRACT_NAMES: bool = false;
@@ -26,6 +27,12 @@ const BUFFER_SIZE: i32 = 256 * 1024;
 pub(crate) fn socket(family: i32, kind: i32, protocol: i32) -> nix::Result<OwnedFd> {
     let socket = fallback::socket(family, kind, protocol)?;
     prepare(socket.as_fd(), family);
+    Ok(socket)
+}
+
+pub(crate) fn nonblocking_socket(family: i32, kind: i32, protocol: i32) -> nix::Result<OwnedFd> {
+    let socket = socket(family, kind, protocol)?;
+    set_nonblocking(socket.as_fd(), true).map_err(|error| error.errno())?;
     Ok(socket)
 }
 

@@ -5,7 +5,8 @@ use nix::sys::memfd::MFdFlags;
 
 use super::fallback;
 pub(crate) use super::fallback::{
-    credentials_message, nameless_or_abstract, parse_credentials, read_now, received, regular_kind, write_now,
+    advise_huge_pages, credentials_message, nameless_or_abstract, parse_credentials, read_now, received, regular_kind,
+    write_now,
 };
 use crate::address::RawAddress;
 use crate::control::space;
@@ -30,6 +31,10 @@ pub(crate) fn is_huge(_fd: BorrowedFd<'_>) -> bool {
 
 pub(crate) fn socket(family: i32, kind: i32, protocol: i32) -> nix::Result<OwnedFd> {
     fallback::socket_with(family, kind | libc::SOCK_CLOEXEC, protocol)
+}
+
+pub(crate) fn nonblocking_socket(family: i32, kind: i32, protocol: i32) -> nix::Result<OwnedFd> {
+    socket(family, kind | libc::SOCK_NONBLOCK, protocol)
 }
 
 pub(crate) fn pair(family: i32, kind: i32, protocol: i32) -> nix::Result<(OwnedFd, OwnedFd)> {

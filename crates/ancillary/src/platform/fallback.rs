@@ -16,6 +16,8 @@ fn close_on_exec(fd: BorrowedFd<'_>) -> nix::Result<()> {
     fcntl(fd, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).map(drop)
 }
 
+pub(crate) fn advise_huge_pages(_buffer: &mut [u8]) {}
+
 /// For systems whose `recvmsg` cannot.
 pub(crate) fn received(fds: &[OwnedFd]) -> Result<()> {
     for fd in fds {

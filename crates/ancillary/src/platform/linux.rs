@@ -37,8 +37,23 @@ pub(crate) fn received(_fds: &[OwnedFd]) -> Result<()> {
     Ok(())
 }
 
+/// A multiple of every page size: advice begins at a page.
+const PAGE: usize = 64 * 1024;
+
+pub(crate) fn advise_huge_pages(buffer: &mut [u8]) {
+    let skip = buffer.as_ptr().align_offset(PAGE);
+    if let Some(pages) = buffer.get_mut(skip..) {
+        // SAFETY: the range is mapped, and the advice changes nothing of what is in it. It may be refused.
+        unsafe { libc::madvise(pages.as_mut_ptr().cast(), pages.len(), libc::MADV_HUGEPAGE) };
+    }
+}
+
 pub(crate) fn socket(family: i32, kind: i32, protocol: i32) -> nix::Result<OwnedFd> {
     fallback::socket_with(family, kind | libc::SOCK_CLOEXEC, protocol)
+}
+
+pub(crate) fn nonblocking_socket(family: i32, kind: i32, protocol: i32) -> nix::Result<OwnedFd> {
+    socket(family, kind | libc::SOCK_NONBLOCK, protocol)
 }
 
 pub(crate) fn pair(family: i32, kind: i32, protocol: i32) -> nix::Result<(OwnedFd, OwnedFd)> {
