@@ -71,13 +71,13 @@ interface Body {
 /** A large body gets its whole buffer only once this much of it is here, and 16 times what is here at a time. */
 const UNPROVEN = 1024 * 1024
 
-/** From this size on a fresh buffer with huge pages behind it is filled in half the time. */
-const HUGE = 2 * 1024 * 1024
+/** From this size on fresh memory costs more than what is copied into it, unless the system is told. */
+const FRESH = 128 * 1024
 
 /** Fresh memory for a large body. */
 function allocate(length: number): Buffer {
   const buffer = Buffer.allocUnsafeSlow(length)
-  if (length >= HUGE) native.adviseHugePages(buffer)
+  if (length >= FRESH) native.prepareMemory(buffer)
   return buffer
 }
 
@@ -389,7 +389,7 @@ export class Inbox {
     }
     const length = report[REPORT_LENGTH] as number
     if (code === LARGE_BODY) {
-      this.#body = { length, buffer: Buffer.allocUnsafeSlow(Math.min(length, UNPROVEN)), offset: 0, borrowed: false }
+      this.#body = { length, buffer: allocate(Math.min(length, UNPROVEN)), offset: 0, borrowed: false }
       return this.#takeBody(maxLength)
     }
     if (code !== NO_ROOM) return this.#unreceived(code)

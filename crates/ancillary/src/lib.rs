@@ -23,7 +23,7 @@ mod control;
 mod credentials;
 mod descriptor;
 mod error;
-mod huge_pages;
+mod fresh_memory;
 mod memory;
 mod message;
 mod option;
@@ -38,7 +38,7 @@ pub use control::ControlMessage;
 pub use credentials::{Credentials, peer_credentials};
 pub use descriptor::{Kind, access_mode, duplicate, inheritable, is_open, kind, set_inheritable, set_nonblocking};
 pub use error::{Error, Result};
-pub use huge_pages::advise_huge_pages;
+pub use fresh_memory::prepare_memory;
 pub use memory::{
     Mapping, SEAL_FUTURE_WRITE, SEAL_GROW, SEAL_SEAL, SEAL_SHRINK, SEAL_WRITE, add_seals, create_memory, seals,
 };

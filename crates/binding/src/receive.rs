@@ -459,11 +459,11 @@ pub fn receive_body(id: u32, mut target: Uint8ArraySlice<'_>, offset: f64, timeo
     })
 }
 
-/// Asks for huge pages behind a fresh buffer that a large body is to be read into.
+/// Makes a fresh buffer that a large body is to be read into, and those after it, cheaper to fill.
 #[napi]
-pub fn advise_huge_pages(mut buffer: Uint8ArraySlice<'_>) {
+pub fn prepare_memory(mut buffer: Uint8ArraySlice<'_>) {
     // SAFETY: as in `receive`.
-    ancillary::advise_huge_pages(unsafe { buffer.as_mut() });
+    ancillary::prepare_memory(unsafe { buffer.as_mut() });
 }
 
 /// Takes one byte and the descriptors that came with it, 1 to `max`: 0 with their number in the report, or a code.

@@ -4,8 +4,8 @@ use nix::sys::socket::{getsockopt, sockopt};
 
 use super::fallback;
 pub(crate) use super::fallback::{
-    advise_huge_pages, credentials_message, nameless_or_abstract, parse_credentials, pipe, read_now, received,
-    regular_kind, write_now,
+    advise_huge_pages, credentials_message, keep_freed_memory, nameless_or_abstract, parse_credentials, pipe, read_now,
+    received, regular_kind, write_now,
 };
 use crate::address::RawAddress;
 use crate::control::space;

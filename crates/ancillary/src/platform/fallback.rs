@@ -18,6 +18,8 @@ fn close_on_exec(fd: BorrowedFd<'_>) -> nix::Result<()> {
 
 pub(crate) fn advise_huge_pages(_buffer: &mut [u8]) {}
 
+pub(crate) fn keep_freed_memory() {}
+
 /// For systems whose `recvmsg` cannot.
 pub(crate) fn received(fds: &[OwnedFd]) -> Result<()> {
     for fd in fds {

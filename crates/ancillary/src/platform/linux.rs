@@ -1,3 +1,4 @@
+use std::hint::black_box;
 use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -46,6 +47,17 @@ pub(crate) fn advise_huge_pages(buffer: &mut [u8]) {
         // SAFETY: the range is mapped, and the advice changes nothing of what is in it. It may be refused.
         unsafe { libc::madvise(pages.as_mut_ptr().cast(), pages.len(), libc::MADV_HUGEPAGE) };
     }
+}
+
+/// The largest block that glibc draws conclusions from has 32 MiB, its own bookkeeping included.
+const LARGEST_BLOCK: usize = 31 * 1024 * 1024;
+
+/// Shows the allocator a large block come and go. At first glibc gives the end of its heap back to the system as soon as
+/// 128 KiB of it are free, from then on at twice the block: what a collector frees by the dozen would be faulted in again
+/// page by page. Unlike `mallopt` this leaves alone what the user set.
+pub(crate) fn keep_freed_memory() {
+    // SAFETY: nobody uses the block; none is fine too.
+    unsafe { libc::free(black_box(libc::malloc(LARGEST_BLOCK))) };
 }
 
 pub(crate) fn socket(family: i32, kind: i32, protocol: i32) -> nix::Result<OwnedFd> {
