@@ -12,7 +12,8 @@ import {
   systemError,
   withoutFrames,
 } from './errors.ts'
-import { claim, claimBehind, lengths, roomOffset } from './message-pool.ts'
+import { UNPROVEN, spareBody, takeBody } from './body-memory.ts'
+import { claim, claimBehind, lengths, slabOffset } from './message-pool.ts'
 import { checkCode, hot, native } from './native.ts'
 import { OwnedFd } from './owned-fd.ts'
 import { Queue } from './queue.ts'
@@ -30,11 +31,12 @@ const {
   PROTOCOL_ERROR,
   REPORT_DESCRIPTORS,
   REPORT_LENGTH,
+  SPARE_FILLED,
   TARGET_FULL,
   TIMED_OUT,
   WOULD_BLOCK,
 } = native
-const { closeDescriptor, receive } = hot
+const { closeDescriptor, receive, receiveBody, receiveInto, receiveRecord } = hot
 
 /** A message and the descriptors sent with it, which belong to the receiver. */
 export interface Message {
@@ -68,19 +70,6 @@ interface Body {
   lost?: boolean
 }
 
-/** A large body gets its whole buffer only once this much of it is here, and 16 times what is here at a time. */
-const UNPROVEN = 1024 * 1024
-
-/** From this size on fresh memory costs more than what is copied into it, unless the system is told. */
-const FRESH = 128 * 1024
-
-/** Fresh memory for a large body. */
-function allocate(length: number): Buffer {
-  const buffer = Buffer.allocUnsafeSlow(length)
-  if (length >= FRESH) native.prepareMemory(buffer)
-  return buffer
-}
-
 /** Shared by all who have none: most connections. */
 const none: readonly (() => void)[] = []
 const nothing: Buffer[] = []
@@ -96,6 +85,8 @@ export class Inbox {
   #watchers: readonly (() => void)[] = none
   #observers: readonly (() => void)[] = none
   #body: Body | undefined
+  /** The length of the last message, where it was large: that of the next is mostly the same. */
+  #expected = 0
   /** Messages taken from the native side and not delivered yet, the next one last, all without descriptors. */
   #ahead = nothing
   /** What went wrong behind messages that were delivered first. */
@@ -270,7 +261,7 @@ export class Inbox {
   takeInto(target: Uint8Array, offset: number): number | Blocked {
     const space = target.length - offset
     if (this.#body === undefined && this.#ahead.length === 0) {
-      const code = native.receiveInto(this.#id, target, offset, Infinity, this.#patience())
+      const code = receiveInto(this.#id, target, offset, Infinity, this.#patience())
       const length = report[REPORT_LENGTH] as number
       if (code > 0) {
         this.#discardDescriptors()
@@ -318,7 +309,7 @@ export class Inbox {
   takeRecord(max: number): OwnedFd[] | Blocked {
     if (this.#body !== undefined) throw invalidState('A message was received in part; receive the rest of it first')
     this.unread()
-    const code = native.receiveRecord(this.#id, max, this.#patience())
+    const code = receiveRecord(this.#id, max, this.#patience())
     return code === 0 ? this.#descriptors() : this.#unreceived(code)
   }
 
@@ -381,20 +372,24 @@ export class Inbox {
       return ahead
     }
     if (this.#body !== undefined) return this.#takeBody(maxLength)
-    const code = receive(this.#id, roomOffset(), maxLength, this.#patience())
+    const spare = this.#expected > 0 ? spareBody(this.#expected) : undefined
+    const code = receive(this.#id, slabOffset(), maxLength, this.#patience(), spare)
     if (code > 0) {
+      this.#expected = 0
       const first = claim(lengths[0] as number)
       if (code > 1) this.#ahead = claimBehind(code)
       return first
     }
     const length = report[REPORT_LENGTH] as number
+    if (code === SPARE_FILLED) return takeBody(length)
     if (code === LARGE_BODY) {
-      this.#body = { length, buffer: allocate(Math.min(length, UNPROVEN)), offset: 0, borrowed: false }
+      // What is expected and not here yet in full has begun in the spare buffer.
+      this.#body = { length, buffer: takeBody(Math.min(length, UNPROVEN)), offset: 0, borrowed: false }
       return this.#takeBody(maxLength)
     }
     if (code !== NO_ROOM) return this.#unreceived(code)
     const buffer = Buffer.allocUnsafeSlow(length)
-    native.receiveInto(this.#id, buffer, 0, maxLength, -1)
+    receiveInto(this.#id, buffer, 0, maxLength, -1)
     return buffer
   }
 
@@ -403,9 +398,9 @@ export class Inbox {
     const body = this.#body as Body
     if (body.length > maxLength) return this.#unreceived(MESSAGE_TOO_LARGE)
     for (;;) {
-      const code = native.receiveBody(this.#id, body.buffer, body.offset, this.#patience())
+      const code = receiveBody(this.#id, body.buffer, body.offset, this.#patience())
       if (code === TARGET_FULL) {
-        const larger = allocate(Math.min(body.length, Math.max(UNPROVEN, body.buffer.length * 16)))
+        const larger = takeBody(Math.min(body.length, Math.max(UNPROVEN, body.buffer.length * 16)))
         if (body.borrowed) {
           // Only a caller's buffer that was transferred away is too small: the rest is read to be dropped.
           body.lost = true
@@ -420,7 +415,10 @@ export class Inbox {
           for (const fd of this.#descriptors()) fd.close()
           throw invalidState('The buffer was transferred away while a message was written into it')
         }
-        return Buffer.from(body.buffer.buffer, body.buffer.byteOffset + body.offset, body.length)
+        const { buffer, length } = body
+        if (body.borrowed) return Buffer.from(buffer.buffer, buffer.byteOffset + body.offset, length)
+        this.#expected = length <= UNPROVEN ? length : 0
+        return buffer as Buffer
       } else {
         if (code !== WOULD_BLOCK && code !== TIMED_OUT) this.#body = undefined
         return this.#unreceived(code)
@@ -432,7 +430,7 @@ export class Inbox {
   #keepBody(): void {
     const body = this.#body
     if (body?.borrowed !== true) return
-    const filled = native.bodyFilled(this.#id)
+    const filled = native.leaveBody(this.#id)
     const buffer = Buffer.allocUnsafeSlow(Math.min(body.length, Math.max(UNPROVEN, filled)))
     buffer.set(body.buffer.subarray(body.offset, body.offset + filled))
     this.#body = { length: body.length, buffer, offset: 0, borrowed: false }

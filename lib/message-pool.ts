@@ -11,7 +11,7 @@ const POOLED = 4 * 1024
 /** How many messages one native call takes at the most. */
 const MESSAGES_PER_CALL = 256
 
-/** The lengths of the messages that a native call put into the room. */
+/** The lengths of the messages that a native call put into the shared buffer. */
 export const lengths: Uint32Array = new Uint32Array(MESSAGES_PER_CALL)
 
 type View = new (memory: ArrayBufferLike, offset: number, length: number) => Buffer
@@ -31,25 +31,25 @@ function allocate(size: number): void {
   used = 0
   // Transferring one message's memory would take that of the others along.
   process.getBuiltinModule('node:worker_threads').markAsUntransferable(memory)
-  native.registerRoom(realm, slab, lengths)
+  native.registerSlab(realm, slab, lengths)
 }
 
 /** Where in the shared buffer the next call is to put messages. */
-export function roomOffset(): number {
+export function slabOffset(): number {
   // ArrayBuffer.prototype.transfer() takes it away all the same: the length is 0 then.
   if (slab.length - used < POOLED) allocate(used - began > SLAB / 2 ? LARGE_SLAB : SLAB)
   began = used
   return used
 }
 
-/** Takes the `length` bytes at the start of the room. */
+/** Takes the `length` bytes where the call began to put them, or behind those taken before. */
 export function claim(length: number): Buffer {
   const start = used
   used += (length + 7) & ~7
   return new View(memory, start, length)
 }
 
-/** Takes those behind the first of the `count` messages at the start of the room, in reverse. */
+/** Takes those behind the first of the `count` messages, in reverse. */
 export function claimBehind(count: number): Buffer[] {
   const buffers: Buffer[] = []
   for (let index = 1; index < count; index++) buffers.push(claim(lengths[index] as number))

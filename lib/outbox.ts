@@ -5,7 +5,7 @@ import { hot, native } from './native.ts'
 import { Queue } from './queue.ts'
 import { Pending } from './wait.ts'
 
-const { sendFrames } = hot
+const { send, sendFrames, sendRecord } = hot
 const { QUEUED, REPORT_QUEUED, REPORT_TURN, REPORT_WRITTEN, TIMED_OUT } = native
 
 /** A send that the kernel has not all of yet: done once it has this stream position. */
@@ -112,7 +112,7 @@ export class Outbox {
   sendRecord(descriptors: number): Promise<void> {
     const cork = this.#cork()
     this.#unstage()
-    return this.#sent(native.sendRecord(this.#id, descriptors, cork))
+    return this.#sent(sendRecord(this.#id, descriptors, cork ? 1 : 0))
   }
 
   /** Sends a message, and blocks until the kernel has it. */
@@ -125,7 +125,7 @@ export class Outbox {
   sendRecordSync(descriptors: number, timeout: number): void {
     this.#checkSync()
     this.#unstage()
-    this.#sentSync(native.sendRecord(this.#id, descriptors, false), timeout)
+    this.#sentSync(sendRecord(this.#id, descriptors, 0), timeout)
   }
 
   /** Has `carrier` take what is queued. */
@@ -179,7 +179,7 @@ export class Outbox {
   /** Hands a message to the native side, behind what is in the stage. */
   #write(bytes: Uint8Array, offset: number, size: number, descriptors: number, cork: boolean): number {
     this.#unstage()
-    if (descriptors > 0 || size > STAGED) return native.send(this.#id, bytes, offset, size, descriptors, cork)
+    if (descriptors > 0 || size > STAGED) return send(this.#id, bytes, offset, size, descriptors, cork ? 1 : 0)
     direct.used = 0
     direct.put(bytes, offset, size)
     return sendFrames(this.#id, direct.number, direct.used, cork ? 1 : 0)

@@ -23,6 +23,9 @@ pub const NO_ROOM: i32 = -10_005;
 /// The header of a large message is here: its body is to be read with `receiveBody`.
 #[napi]
 pub const LARGE_BODY: i32 = -10_006;
+/// The spare buffer holds the message.
+#[napi]
+pub const SPARE_FILLED: i32 = -10_013;
 /// The target is full and the body goes on.
 #[napi]
 pub const TARGET_FULL: i32 = -10_007;

@@ -15,9 +15,10 @@ use napi_derive::napi;
 use crate::codes::{READABLE, WRITABLE, duration};
 use crate::descriptors::bad_descriptor;
 use crate::environment::{self, Entry, Environment, Shared, Source};
+use crate::held_buffer::HeldBuffer;
 use crate::listener::Accepted;
 use crate::realm::Realm;
-use crate::shared_body::SharedBody;
+use crate::receive::UnattendedBody;
 use crate::socket;
 
 /// What system calls the descriptor takes.
@@ -38,7 +39,7 @@ pub(crate) struct Connection {
     pub(crate) transport: Transport,
     token: Token,
     pub(crate) decoder: Decoder<OwnedFd>,
-    pub(crate) outbox: Outbox<SharedBody, OwnedFd>,
+    pub(crate) outbox: Outbox<HeldBuffer, OwnedFd>,
     pub(crate) budget: Budget,
     pub(crate) max_message_size: u64,
     pub(crate) read_ahead: bool,
@@ -50,6 +51,8 @@ pub(crate) struct Connection {
     /// The peer closed its side: from now on only reading tells what is left.
     pub(crate) hung_up: bool,
     pub(crate) ended: bool,
+    /// The large body that is read without JavaScript.
+    pub(crate) unattended: Option<Box<UnattendedBody>>,
     /// The body read last was large: the next header is read by itself, so that its body needs no copy.
     pub(crate) large: bool,
     /// The `-errno` of the write that failed, until JavaScript has heard of it.
@@ -83,6 +86,7 @@ impl Connection {
             readable: true,
             hung_up: false,
             ended: false,
+            unattended: None,
             large: false,
             send_error: 0,
             broken: false,
@@ -108,7 +112,9 @@ impl Connection {
             self.hung_up |= event.read_closed;
             if self.awaiting_read {
                 self.awaiting_read = false;
-                flags |= READABLE;
+                if !self.reads_on(shared) {
+                    flags |= READABLE;
+                }
             }
         }
         if event.writable {
@@ -440,6 +446,7 @@ pub fn connection_read_ahead(id: u32) -> Result<i32> {
 #[napi]
 pub fn connection_await_read(id: u32) -> Result<i32> {
     with_connection(id, |shared, _, connection| {
+        connection.attend();
         connection.await_read(shared).err().unwrap_or(0)
     })
 }

@@ -22,7 +22,7 @@ pub(crate) struct Realm {
     descriptors: Int32Array,
     events: Uint32Array,
     /// Where small messages are received.
-    pub(crate) room: RefCell<Option<Room>>,
+    pub(crate) slab: RefCell<Option<Slab>>,
     /// Where JavaScript frames small messages to be sent.
     pub(crate) stages: RefCell<Vec<Uint8Array>>,
     /// What JavaScript is to hear of in this turn.
@@ -32,8 +32,8 @@ pub(crate) struct Realm {
     closed: Cell<bool>,
 }
 
-/// Room for small messages, and words for their lengths.
-pub(crate) struct Room {
+/// Memory for small messages, and words for their lengths.
+pub(crate) struct Slab {
     pub(crate) memory: Uint8Array,
     pub(crate) lengths: Uint32Array,
 }
@@ -68,7 +68,7 @@ impl Realm {
             report,
             descriptors,
             events,
-            room: RefCell::default(),
+            slab: RefCell::default(),
             stages: RefCell::default(),
             notices: RefCell::default(),
             turns: Cell::new(0),

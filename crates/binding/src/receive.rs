@@ -5,18 +5,19 @@ use std::os::fd::OwnedFd;
 use std::time::Instant;
 
 use fdwire_ancillary::{self as ancillary, ARRIVAL, Arrival, Readiness, Received};
-use fdwire_framing::Error;
+use fdwire_framing::{Error, Header};
 use napi::Result;
 use napi::bindgen_prelude::{Uint8Array, Uint8ArraySlice, Uint32Array};
 use napi_derive::napi;
 
 use crate::codes::{
     DESCRIPTOR_COUNT, DESCRIPTORS_TRUNCATED, END_OF_STREAM, LARGE_BODY, MAX_UNCLAIMED, MESSAGE_TOO_LARGE,
-    MESSAGE_TRUNCATED, NO_ROOM, PROTOCOL_ERROR, TARGET_FULL, TIMED_OUT, WOULD_BLOCK, duration,
+    MESSAGE_TRUNCATED, NO_ROOM, PROTOCOL_ERROR, SPARE_FILLED, TARGET_FULL, TIMED_OUT, WOULD_BLOCK, duration,
 };
 use crate::connection::{Connection, Transport, with_connection};
 use crate::environment::{self, Shared};
-use crate::realm::{Realm, Room};
+use crate::held_buffer::HeldBuffer;
+use crate::realm::{Realm, Slab};
 
 /// Bodies above this are read straight into their destination.
 const LARGE: u64 = 16 * 1024;
@@ -35,22 +36,42 @@ enum Wait {
 /// The code with which a receive ends, where it has no result.
 type Code = i32;
 
+/// Where messages are put.
+struct Room<'a> {
+    target: &'a mut [u8],
+    /// Theirs, one each.
+    lengths: &'a mut [u32],
+    spare: &'a mut [u8],
+}
+
+/// A large body that is read without JavaScript, which hears of it when it is complete.
+pub(crate) enum UnattendedBody {
+    /// Its first byte belongs at `offset` of `buffer`.
+    Reading { buffer: HeldBuffer, offset: usize },
+    /// What ended it, until JavaScript has heard of it.
+    Failed { code: Code, syscall: &'static str },
+}
+
 impl Connection {
-    /// Reads once into `target`, which the caller hands on; `end` is the stream position where it begins. Nothing to read
-    /// is 0 bytes, and no longer [`Connection::readable`].
-    fn read(&mut self, shared: &Shared, target: &mut [u8], end: u64) -> std::result::Result<usize, Code> {
-        let window = target.len();
+    /// Reads once, for the caller to hand on; of a pipe only into the first buffer. `end` is the stream position where that
+    /// begins. Nothing to read is 0 bytes, and no longer [`Connection::readable`].
+    fn read(&mut self, shared: &Shared, buffers: &mut [IoSliceMut<'_>], end: u64) -> std::result::Result<usize, Code> {
+        let buffers = if self.transport == Transport::File {
+            &mut buffers[..1]
+        } else {
+            buffers
+        };
+        let window = buffers.iter().map(|buffer| buffer.len()).sum::<usize>();
         let fd = self.fd().map_err(|error| shared.fail(&error))?;
         let result = if self.transport == Transport::File {
-            ancillary::read(fd, target, false).map(|bytes| Received {
+            ancillary::read(fd, &mut buffers[0], false).map(|bytes| Received {
                 bytes,
                 fds: Vec::new(),
                 truncated: false,
                 control: false,
             })
         } else {
-            let mut control = shared.control.borrow_mut();
-            ancillary::receive(fd, &mut [IoSliceMut::new(target)], &mut control, false)
+            ancillary::receive(fd, buffers, &mut shared.control.borrow_mut(), false)
         };
         let received = match result {
             Ok(received) => received,
@@ -133,7 +154,7 @@ impl Connection {
         let mut scratch = shared.scratch.borrow_mut();
         let window = scratch.len().min(limit);
         let end = self.decoder.end();
-        let bytes = self.read(shared, &mut scratch[..window], end)?;
+        let bytes = self.read(shared, &mut [IoSliceMut::new(&mut scratch[..window])], end)?;
         self.decoder.feed(&scratch[..bytes]);
         Ok(())
     }
@@ -195,7 +216,8 @@ impl Connection {
         self.may_read(shared, wait)?;
         let mut scratch = shared.scratch.borrow_mut();
         let window = scratch.len().min(self.window());
-        let bytes = self.read(shared, &mut scratch[..window], self.decoder.end())?;
+        let end = self.decoder.end();
+        let bytes = self.read(shared, &mut [IoSliceMut::new(&mut scratch[..window])], end)?;
         let mut rest = &scratch[..bytes];
         let mut count = 0;
         if self.decoder.is_clear() {
@@ -225,14 +247,57 @@ impl Connection {
         Ok(count)
     }
 
+    /// Reads header and body of a message at once, which is expected to be as long as `spare`. Where it is something else,
+    /// the decoder has it.
+    fn receive_expected(
+        &mut self,
+        shared: &Shared,
+        realm: &Realm,
+        spare: &mut [u8],
+        wait: Wait,
+    ) -> std::result::Result<(), Code> {
+        self.may_read(shared, wait)?;
+        let length = spare.len();
+        let expected = Header::encode(length as u64);
+        let expected = expected.as_bytes();
+        let mut scratch = shared.scratch.borrow_mut();
+        let (header, beyond) = scratch[..expected.len() + HEADER_WINDOW].split_at_mut(expected.len());
+        let end = self.decoder.end();
+        let mut buffers = [header, spare, beyond].map(IoSliceMut::new);
+        let bytes = self.read(shared, &mut buffers, end)?;
+        let [header, spare, beyond] = buffers;
+        let body = bytes.saturating_sub(header.len()).min(length);
+        let left = bytes.saturating_sub(header.len() + body);
+        self.decoder.feed(&header[..bytes.min(header.len())]);
+        // Descriptors may be a record's, whose byte stands where a header would.
+        let is_expected = body > 0 && *header == *expected && self.decoder.unclaimed() == 0;
+        if is_expected {
+            self.decoder.begin_body();
+            self.decoder.filled_directly(body);
+        } else {
+            self.decoder.feed(&spare[..body]);
+        }
+        self.decoder.feed(&beyond[..left]);
+        if !is_expected {
+            return Ok(());
+        }
+        realm.report_length(length as u64);
+        if body < length {
+            return Err(LARGE_BODY);
+        }
+        let fds = self.decoder.finish();
+        self.deliver(shared, realm, fds)?;
+        Err(SPARE_FILLED)
+    }
+
     /// Takes messages into `target`, each at the next multiple of eight: at least one, and then those without descriptors
-    /// that are here and fit, as many as `lengths` has room for. Returns how many.
+    /// that are here and fit, as many as `lengths` has room for. Returns how many. One that is as long as `spare` may be
+    /// read into that.
     fn receive(
         &mut self,
         shared: &Shared,
         realm: &Realm,
-        target: &mut [u8],
-        lengths: &mut [u32],
+        Room { target, lengths, spare }: Room<'_>,
         max_length: u64,
         wait: Wait,
     ) -> std::result::Result<usize, Code> {
@@ -248,7 +313,11 @@ impl Connection {
         let limit = max_length.min(self.max_message_size);
         let mut count = 0;
         if self.decoder.is_clear() && self.read_ahead && !self.ended {
-            count = self.receive_read(shared, realm, target, lengths, limit, wait)?;
+            if spare.is_empty() || spare.len() as u64 > limit || self.transport == Transport::File {
+                count = self.receive_read(shared, realm, target, lengths, limit, wait)?;
+            } else {
+                self.receive_expected(shared, realm, spare, wait)?;
+            }
             if count > 0 {
                 return Ok(count);
             }
@@ -272,25 +341,51 @@ impl Connection {
         if count == 0 { Err(NO_ROOM) } else { Ok(count) }
     }
 
-    /// Goes on with a large body, whose first byte belongs at the start of `target`.
+    /// Goes on with a large body, whose first byte belongs at `offset` of `buffer`. Where it waits for more and the buffer
+    /// has room for all of it, `hold` keeps the buffer, and JavaScript is not called before the body is complete.
     fn receive_body(
         &mut self,
         shared: &Shared,
         realm: &Realm,
-        target: &mut [u8],
+        buffer: &mut [u8],
+        offset: usize,
+        hold: &dyn Fn() -> Result<HeldBuffer>,
         wait: Wait,
     ) -> std::result::Result<(), Code> {
+        let mut unattended = self.unattended.take();
+        if let Some(UnattendedBody::Failed { code, syscall }) = unattended.as_deref() {
+            shared.syscall.set(syscall);
+            return Err(*code);
+        }
         if !self.decoder.in_body() {
             self.decoder.begin_body();
         }
+        let target = buffer.get_mut(offset..).unwrap_or_default();
+        let has_room = target.len() as u64 >= self.decoder.body_len();
+        let result = self.read_body(shared, target, wait);
+        if result == Err(WOULD_BLOCK) && has_room && self.transport != Transport::Stream {
+            if unattended.is_none() {
+                // Without it JavaScript reads on.
+                unattended = hold()
+                    .ok()
+                    .map(|buffer| Box::new(UnattendedBody::Reading { buffer, offset }));
+            }
+            self.unattended = unattended;
+        }
+        result?;
+        self.large = true;
+        let fds = self.decoder.finish();
+        self.deliver(shared, realm, fds)
+    }
+
+    /// Reads on in the body begun, whose first byte belongs at the start of `target`, until it is complete.
+    fn read_body(&mut self, shared: &Shared, target: &mut [u8], wait: Wait) -> std::result::Result<(), Code> {
         let length = self.decoder.body_len();
         let room = length.min(target.len() as u64) as usize;
         loop {
             let filled = self.decoder.body_filled();
             if filled == length {
-                self.large = true;
-                let fds = self.decoder.finish();
-                return self.deliver(shared, realm, fds);
+                return Ok(());
             }
             let Some(rest) = target.get_mut(filled as usize..room).filter(|rest| !rest.is_empty()) else {
                 return Err(TARGET_FULL);
@@ -307,10 +402,49 @@ impl Connection {
                 return Err(PROTOCOL_ERROR);
             }
             self.may_read(shared, wait)?;
+            // The next header comes along, and a read that ends before its window says that there is nothing more.
+            let reaches_end = self.read_ahead && filled + rest.len() as u64 == length;
+            let mut scratch = shared.scratch.borrow_mut();
+            let beyond = &mut scratch[..if reaches_end { HEADER_WINDOW } else { 0 }];
             let end = self.decoder.end();
-            let bytes = self.read(shared, rest, end)?;
-            self.decoder.filled_directly(bytes);
+            let bytes = self.read(shared, &mut [IoSliceMut::new(rest), IoSliceMut::new(beyond)], end)?;
+            let body = bytes.min(rest.len());
+            self.decoder.filled_directly(body);
+            self.decoder.feed(&beyond[..bytes - body]);
         }
+    }
+
+    /// JavaScript hears of each chance to read again.
+    pub(crate) fn attend(&mut self) {
+        if let Some(UnattendedBody::Reading { .. }) = self.unattended.as_deref() {
+            self.unattended = None;
+        }
+    }
+
+    /// Reads on in a large body without JavaScript; false where JavaScript has something to hear.
+    pub(crate) fn reads_on(&mut self, shared: &Shared) -> bool {
+        let Some(mut unattended) = self.unattended.take() else {
+            return false;
+        };
+        let UnattendedBody::Reading { buffer, offset } = &mut *unattended else {
+            self.unattended = Some(unattended);
+            return false;
+        };
+        if !buffer.refresh() {
+            return false;
+        }
+        let target = buffer.as_mut().get_mut(*offset..).unwrap_or_default();
+        match self.read_body(shared, target, Wait::Reported) {
+            Ok(()) => return false,
+            Err(WOULD_BLOCK) => {}
+            Err(code) => {
+                let syscall = shared.syscall.get();
+                *unattended = UnattendedBody::Failed { code, syscall };
+            }
+        }
+        let reads_on = matches!(*unattended, UnattendedBody::Reading { .. });
+        self.unattended = Some(unattended);
+        reads_on
     }
 
     /// One byte at a boundary and its descriptors, of which there may be `max`.
@@ -369,7 +503,7 @@ impl Connection {
     }
 }
 
-/// Runs a receive and sends the acknowledgements it gave rise to. `timeout` is in milliseconds; negative does not wait.
+/// Runs a receive and sends the acknowledgements it gave rise to.
 fn run(
     id: u32,
     timeout: f64,
@@ -389,49 +523,40 @@ fn run(
     })
 }
 
-/// Takes messages into the room from `offset` on, each at the next multiple of eight: at least one, and then those without
-/// descriptors that are here and fit, as many as there are words for their lengths. Returns how many, with the first one's
-/// number of descriptors in the report, or a code.
-pub(crate) fn receive(id: u32, offset: usize, max_length: f64, timeout: f64) -> Result<i32> {
+pub(crate) fn receive(id: u32, offset: usize, max_length: f64, timeout: f64, spare: &mut [u8]) -> Result<i32> {
     let mut count = 0;
     let code = run(id, timeout, |shared, realm, connection, wait| {
-        let mut room = realm.room.borrow_mut();
-        let Some(Room { memory, lengths }) = room.as_mut() else {
+        let mut slab = realm.slab.borrow_mut();
+        let Some(Slab { memory, lengths }) = slab.as_mut() else {
             return Err(NO_ROOM);
         };
         // SAFETY: JavaScript runs on this thread only, and nothing here calls it.
         let (memory, lengths) = unsafe { (memory.as_mut(), lengths.as_mut()) };
         let target = memory.get_mut(offset..).unwrap_or_default();
-        count = connection.receive(shared, realm, target, lengths, max_length as u64, wait)?;
+        let room = Room { target, lengths, spare };
+        count = connection.receive(shared, realm, room, max_length as u64, wait)?;
         Ok(())
     })?;
     Ok(if code == 0 { count as i32 } else { code })
 }
 
-/// Where `receive` puts messages from now on, and their lengths.
+/// Where `receive` puts small messages from now on, and their lengths.
 #[napi]
-pub fn register_room(realm: u32, memory: Uint8Array, lengths: Uint32Array) -> Result<()> {
+pub fn register_slab(realm: u32, memory: Uint8Array, lengths: Uint32Array) -> Result<()> {
     environment::with(|environment| {
-        environment.realm(realm)?.room.replace(Some(Room { memory, lengths }));
+        environment.realm(realm)?.slab.replace(Some(Slab { memory, lengths }));
         Ok(())
     })?
 }
 
-/// Takes one message into `target` from `offset` on: 1, with its number of descriptors in the report, or a code.
-#[napi]
-pub fn receive_into(
-    id: u32,
-    mut target: Uint8ArraySlice<'_>,
-    offset: f64,
-    max_length: f64,
-    timeout: f64,
-) -> Result<i32> {
+pub(crate) fn receive_into(id: u32, target: &mut [u8], max_length: f64, timeout: f64) -> Result<i32> {
     let code = run(id, timeout, |shared, realm, connection, wait| {
-        // SAFETY: as in `receive`.
-        let target = unsafe { target.as_mut() }
-            .get_mut(offset as usize..)
-            .unwrap_or_default();
-        connection.receive(shared, realm, target, &mut [0], max_length as u64, wait)?;
+        let room = Room {
+            target,
+            lengths: &mut [0],
+            spare: &mut [],
+        };
+        connection.receive(shared, realm, room, max_length as u64, wait)?;
         Ok(())
     })?;
     Ok(if code == 0 { 1 } else { code })
@@ -446,16 +571,15 @@ pub fn unread(id: u32, message: Uint8ArraySlice<'_>) -> Result<i32> {
     })
 }
 
-/// Reads on in a large message's body, whose first byte belongs at `offset` of `target`: 0 when it is complete, or a
-/// code.
-#[napi]
-pub fn receive_body(id: u32, mut target: Uint8ArraySlice<'_>, offset: f64, timeout: f64) -> Result<i32> {
+pub(crate) fn receive_body(
+    id: u32,
+    buffer: &mut [u8],
+    offset: usize,
+    hold: &dyn Fn() -> Result<HeldBuffer>,
+    timeout: f64,
+) -> Result<i32> {
     run(id, timeout, |shared, realm, connection, wait| {
-        // SAFETY: as in `receive`.
-        let target = unsafe { target.as_mut() }
-            .get_mut(offset as usize..)
-            .unwrap_or_default();
-        connection.receive_body(shared, realm, target, wait)
+        connection.receive_body(shared, realm, buffer, offset, hold, wait)
     })
 }
 
@@ -466,11 +590,9 @@ pub fn prepare_memory(mut buffer: Uint8ArraySlice<'_>) {
     ancillary::prepare_memory(unsafe { buffer.as_mut() });
 }
 
-/// Takes one byte and the descriptors that came with it, 1 to `max`: 0 with their number in the report, or a code.
-#[napi]
-pub fn receive_record(id: u32, max: u32, timeout: f64) -> Result<i32> {
+pub(crate) fn receive_record(id: u32, max: usize, timeout: f64) -> Result<i32> {
     run(id, timeout, |shared, realm, connection, wait| {
-        connection.receive_record(shared, realm, max as usize, wait)
+        connection.receive_record(shared, realm, max, wait)
     })
 }
 
@@ -484,11 +606,12 @@ pub fn feed(id: u32, bytes: Uint8ArraySlice<'_>) -> Result<i32> {
     })
 }
 
-/// How much of the large message under way has arrived.
+/// Reads no further into the buffer of the large message under way; returns how much of it has arrived.
 #[napi]
-pub fn body_filled(id: u32) -> Result<f64> {
+pub fn leave_body(id: u32) -> Result<f64> {
     let mut filled = 0;
     with_connection(id, |_, _, connection| {
+        connection.attend();
         filled = connection.decoder.body_filled();
         0
     })?;

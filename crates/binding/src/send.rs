@@ -7,16 +7,16 @@ use std::time::Instant;
 use fdwire_ancillary::{self as ancillary, Errno, Error, MAX_FDS, Readiness};
 use fdwire_framing::Header;
 use fdwire_multiplexer::Budget;
-use napi::bindgen_prelude::{Buffer, JsValue, Uint8Array, Uint8ArraySlice};
-use napi::{Env, Result};
+use napi::Result;
+use napi::bindgen_prelude::{Buffer, Uint8Array};
 use napi_derive::napi;
 
 use crate::codes::{QUEUED, TIMED_OUT, duration};
 use crate::connection::{Connection, Transport, with_connection};
 use crate::descriptors;
 use crate::environment::{self, Shared};
+use crate::held_buffer::HeldBuffer;
 use crate::realm::Realm;
-use crate::shared_body::SharedBody;
 
 /// What is left of a body up to here is copied into the outbox; more is referenced.
 const COPIED: usize = 16 * 1024;
@@ -44,9 +44,10 @@ impl Connection {
         }
     }
 
-    /// Hands queued bytes to the kernel. True when JavaScript has something to hear: positions moved, or an error.
+    /// Hands queued bytes to the kernel. True when JavaScript has something to hear: a message may have gone, or an error.
     pub(crate) fn flush(&mut self, shared: &Shared) -> bool {
         let before = self.outbox.written();
+        let shared_until = self.outbox.shared_until();
         self.awaiting_write = false;
         while !self.outbox.is_empty() {
             if self.budget.exhausted(shared.turn.get()) {
@@ -77,7 +78,8 @@ impl Connection {
             }
         }
         self.watch_writes(shared);
-        self.send_error != 0 || self.outbox.written() != before || !self.awaiting_write
+        let inside = shared_until.is_some() && shared_until == self.outbox.shared_until();
+        self.send_error != 0 || (self.outbox.written() != before && !inside) || !self.awaiting_write
     }
 
     /// Has the next chance to write reported, where one is waited for.
@@ -99,7 +101,7 @@ impl Connection {
 
     /// Finds the memory of what is queued by reference; false where some is gone.
     fn refresh_bodies(&mut self) -> bool {
-        self.outbox.shared().take(MAX_SLICES).all(SharedBody::refresh)
+        self.outbox.shared().take(MAX_SLICES).all(HeldBuffer::refresh)
     }
 
     /// One write of what stands first, a record alone or bytes up to the next record: how many went, of how many.
@@ -184,7 +186,7 @@ impl Connection {
         self.after_send(shared, cork, blocked)
     }
 
-    /// Sends or queues one message. `share` makes a reference to the body, for what cannot leave at once.
+    /// Sends or queues one message. What cannot leave at once is held.
     fn send_message(
         &mut self,
         shared: &Shared,
@@ -200,7 +202,7 @@ impl Connection {
         if !numbers.is_empty() {
             queue = !self.send_record(shared, numbers, queue)?;
         }
-        if let Some(Message { bytes, range, share }) = message {
+        if let Some(Message { bytes, range, hold }) = message {
             let body = &bytes[range.clone()];
             let header = Header::encode(body.len() as u64);
             let header = header.as_bytes();
@@ -231,7 +233,7 @@ impl Connection {
                 self.outbox.push_bytes(&bytes[start..range.end]);
             } else {
                 self.outbox
-                    .push_shared(share().map_err(|_| -libc::ENOMEM)?, start..range.end);
+                    .push_shared(hold().map_err(|_| -libc::ENOMEM)?, start..range.end);
             }
         }
         self.after_send(shared, cork, blocked)
@@ -264,11 +266,19 @@ impl Connection {
     }
 }
 
-/// The body of a message: part of a buffer, and how to keep the buffer.
-struct Message<'a> {
+/// The body of a message: part of a buffer, and how to hold the buffer.
+pub(crate) struct Message<'a> {
     bytes: &'a [u8],
     range: std::ops::Range<usize>,
-    share: &'a dyn Fn() -> Result<SharedBody>,
+    hold: &'a dyn Fn() -> Result<HeldBuffer>,
+}
+
+impl<'a> Message<'a> {
+    pub(crate) fn new(bytes: &'a [u8], offset: usize, size: usize, hold: &'a dyn Fn() -> Result<HeldBuffer>) -> Self {
+        let start = offset.min(bytes.len());
+        let range = start..start.saturating_add(size).min(bytes.len());
+        Message { bytes, range, hold }
+    }
 }
 
 fn report(realm: &Realm, connection: &Connection, result: std::result::Result<i32, i32>) -> i32 {
@@ -276,36 +286,13 @@ fn report(realm: &Realm, connection: &Connection, result: std::result::Result<i3
     result.unwrap_or_else(|code| code)
 }
 
-/// Sends `size` bytes of `data` from `offset` as one message, after the first `fd_count` shared descriptor words. With
-/// `cork` it is only queued, until `flush`. 0: the kernel has all; QUEUED: not yet, and the report says up to which
-/// stream position it must; `-errno`: nothing of it was sent.
-#[napi]
-pub fn send(
-    env: Env,
-    id: u32,
-    data: Uint8ArraySlice<'_>,
-    offset: f64,
-    size: f64,
-    fd_count: u32,
-    cork: bool,
-) -> Result<i32> {
+pub(crate) fn send(id: u32, message: Message<'_>, descriptors: u32, cork: bool) -> Result<i32> {
     with_connection(id, |shared, realm, connection| {
-        let bytes: &[u8] = data.as_ref();
-        let start = (offset as usize).min(bytes.len());
-        let range = start..start.saturating_add(size as usize).min(bytes.len());
-        let share = || SharedBody::new(&env, data.raw());
-        let message = Message {
-            bytes,
-            range,
-            share: &share,
-        };
-        let result = connection.send_message(shared, Some(message), realm.descriptors(fd_count), cork);
+        let result = connection.send_message(shared, Some(message), realm.descriptors(descriptors), cork);
         report(realm, connection, result)
     })
 }
 
-/// Sends the small messages that are framed in the first `length` bytes of a stage. With `cork` they are only queued.
-/// Returns as `send` does.
 pub(crate) fn send_frames(id: u32, stage: usize, length: usize, cork: bool) -> Result<i32> {
     with_connection(id, |shared, realm, connection| {
         let stages = realm.stages.borrow();
@@ -328,11 +315,9 @@ pub fn register_stage(realm: u32, memory: Uint8Array) -> Result<u32> {
     })?
 }
 
-/// Sends a handle record of the first `fd_count` shared descriptor words. Returns as `send` does.
-#[napi]
-pub fn send_record(id: u32, fd_count: u32, cork: bool) -> Result<i32> {
+pub(crate) fn send_record(id: u32, descriptors: u32, cork: bool) -> Result<i32> {
     with_connection(id, |shared, realm, connection| {
-        let result = connection.send_message(shared, None, realm.descriptors(fd_count), cork);
+        let result = connection.send_message(shared, None, realm.descriptors(descriptors), cork);
         report(realm, connection, result)
     })
 }

@@ -172,6 +172,14 @@ impl<B: AsRef<[u8]>, F> Outbox<B, F> {
         })
     }
 
+    /// Where referenced bytes are next: the stream position behind them. Until that is written no message is complete.
+    pub fn shared_until(&self) -> Option<u64> {
+        match self.chunks.front() {
+            Some(Chunk::Shared { range, .. }) => Some(self.written - self.head as u64 + range.len() as u64),
+            _ => None,
+        }
+    }
+
     /// Drops what is waiting: it counts as never queued.
     pub fn clear(&mut self) {
         self.chunks = VecDeque::new();

@@ -163,3 +163,18 @@ fn clear_drops_bytes_and_descriptors() {
     outbox.push_bytes(b"xy");
     assert_eq!(gathered(&outbox, 9), b"xy");
 }
+
+#[test]
+fn shared_bytes_that_are_next_tell_where_they_end() {
+    let mut outbox: Outbox<Shared, u32> = Outbox::new();
+    outbox.push_bytes(b"head");
+    outbox.push_shared((0..100).collect(), 10..20);
+    outbox.push_bytes(b"tail");
+    assert_eq!(outbox.shared_until(), None);
+    outbox.advance(4);
+    assert_eq!(outbox.shared_until(), Some(14));
+    outbox.advance(9);
+    assert_eq!(outbox.shared_until(), Some(14));
+    outbox.advance(1);
+    assert_eq!(outbox.shared_until(), None);
+}

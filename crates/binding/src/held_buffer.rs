@@ -1,41 +1,41 @@
-//! A JavaScript buffer that waits to be sent.
+//! A JavaScript buffer that waits to be sent, or to be filled.
 
-use std::ptr;
+use std::{ptr, slice};
 
-use napi::{Env, Result, check_status, sys};
+use napi::{Result, check_status, sys};
 
 /// Holds the buffer, and where its memory was when that was last asked: JavaScript may have transferred it away since.
-pub(crate) struct SharedBody {
+pub(crate) struct HeldBuffer {
     env: sys::napi_env,
     reference: sys::napi_ref,
-    data: *const u8,
+    data: *mut u8,
     length: usize,
 }
 
-impl SharedBody {
-    pub(crate) fn new(env: &Env, view: sys::napi_value) -> Result<SharedBody> {
+impl HeldBuffer {
+    pub(crate) fn new(env: sys::napi_env, view: sys::napi_value) -> Result<HeldBuffer> {
         let mut reference = ptr::null_mut();
         // SAFETY: called with a live value of this environment.
-        unsafe { check_status!(sys::napi_create_reference(env.raw(), view, 1, &mut reference))? };
-        let mut body = SharedBody {
-            env: env.raw(),
+        unsafe { check_status!(sys::napi_create_reference(env, view, 1, &mut reference))? };
+        let mut buffer = HeldBuffer {
+            env,
             reference,
-            data: ptr::null(),
+            data: ptr::null_mut(),
             length: 0,
         };
-        (body.data, body.length) = body.memory();
-        Ok(body)
+        (buffer.data, buffer.length) = buffer.memory();
+        Ok(buffer)
     }
 
-    /// Finds the memory again, before a write; false where it is gone.
+    /// Finds the memory again, before it is used; false where it is gone.
     pub(crate) fn refresh(&mut self) -> bool {
         let (data, length) = self.memory();
         let whole = length == self.length;
-        self.data = if whole { data } else { ptr::null() };
+        self.data = if whole { data } else { ptr::null_mut() };
         whole
     }
 
-    fn memory(&self) -> (*const u8, usize) {
+    fn memory(&self) -> (*mut u8, usize) {
         let mut scope = ptr::null_mut();
         let mut view = ptr::null_mut();
         let mut data = ptr::null_mut();
@@ -60,18 +60,29 @@ impl SharedBody {
     }
 }
 
-impl AsRef<[u8]> for SharedBody {
+impl AsRef<[u8]> for HeldBuffer {
     /// Good until JavaScript runs again.
     fn as_ref(&self) -> &[u8] {
         if self.data.is_null() {
             return &[];
         }
         // SAFETY: the memory is the buffer's: JavaScript has not run since `new` or `refresh` asked for it.
-        unsafe { std::slice::from_raw_parts(self.data, self.length) }
+        unsafe { slice::from_raw_parts(self.data, self.length) }
     }
 }
 
-impl Drop for SharedBody {
+impl AsMut<[u8]> for HeldBuffer {
+    /// Good until JavaScript runs again.
+    fn as_mut(&mut self) -> &mut [u8] {
+        if self.data.is_null() {
+            return &mut [];
+        }
+        // SAFETY: as in `as_ref`; nothing else on the native side uses the memory meanwhile.
+        unsafe { slice::from_raw_parts_mut(self.data, self.length) }
+    }
+}
+
+impl Drop for HeldBuffer {
     fn drop(&mut self) {
         // SAFETY: on the JavaScript thread, and at the latest in the cleanup hook, before the environment goes.
         unsafe { sys::napi_delete_reference(self.env, self.reference) };
