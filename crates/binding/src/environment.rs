@@ -25,9 +25,10 @@ thread_local! {
     static ENVIRONMENT: RefCell<Option<Rc<Environment>>> = const { RefCell::new(None) };
 }
 
+/// Boxed: a place in the table is as large as the largest.
 pub(crate) enum Source {
     Connection(Box<Connection>),
-    Watch(Watch),
+    Watch(Box<Watch>),
 }
 
 /// A source with what the environment knows of it.

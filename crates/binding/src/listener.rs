@@ -206,7 +206,7 @@ fn watch(realm: u32, listening: Listening) -> Result<i32> {
         Ok(listener) => {
             let realm = environment.realm(realm)?;
             let subject = Subject::Listener(Box::new(listener));
-            Ok(environment.insert(realm, |token| Source::Watch(Watch::new(subject, token))) as i32)
+            Ok(environment.insert(realm, |token| Source::Watch(Box::new(Watch::new(subject, token)))) as i32)
         }
         Err(error) => Ok(environment.shared.fail(&error)),
     })?

@@ -150,7 +150,7 @@ pub fn watch_open(realm: u32, fd: i32, copy: bool) -> Result<i32> {
         match owned {
             Ok(fd) => {
                 let realm = environment.realm(realm)?;
-                Ok(environment.insert(realm, |token| Source::Watch(Watch::new(fd, token))) as i32)
+                Ok(environment.insert(realm, |token| Source::Watch(Box::new(Watch::new(fd, token)))) as i32)
             }
             Err(error) => Ok(shared.fail(&error)),
         }
@@ -163,7 +163,7 @@ pub fn watch_open_set(realm: u32, fds: Int32ArraySlice<'_>) -> Result<i32> {
     environment::with(|environment| match set_of(fds.as_ref()) {
         Ok(set) => {
             let realm = environment.realm(realm)?;
-            Ok(environment.insert(realm, |token| Source::Watch(Watch::new(set, token))) as i32)
+            Ok(environment.insert(realm, |token| Source::Watch(Box::new(Watch::new(set, token)))) as i32)
         }
         Err(code) => Ok(code),
     })?
@@ -303,7 +303,9 @@ pub(crate) fn open(
     environment::with(|environment| {
         let realm = environment.realm(realm)?;
         Ok(match make() {
-            Ok(subject) => environment.insert(realm, |token| Source::Watch(Watch::new(subject, token))) as i32,
+            Ok(subject) => {
+                environment.insert(realm, |token| Source::Watch(Box::new(Watch::new(subject, token)))) as i32
+            }
             Err(error) => environment.shared.fail_multiplexer(&error),
         })
     })?
