@@ -44,6 +44,8 @@ export interface ConnectionSettings {
   readonly readAhead: boolean
   readonly noDelay: boolean
   readonly acknowledgeFds: boolean
+  /** Those three as the native side takes them. */
+  readonly flags: number
   readonly codec: CustomCodec
 }
 
@@ -102,24 +104,19 @@ export function checkInteger(value: unknown, name: string, absent: number, max: 
 
 export function checkConnectionOptions(options: ConnectionOptions = {}): ConnectionSettings {
   checkOptions(options)
-  const { maxMessageSize, readAhead, noDelay, acknowledgeFds, codec } = options
+  const most = constants.MAX_LENGTH
+  const maxMessageSize = checkInteger(options.maxMessageSize, 'options.maxMessageSize', DEFAULT_MAX_MESSAGE_SIZE, most)
+  const readAhead = checkFlag(options.readAhead, 'options.readAhead', true)
+  const noDelay = checkFlag(options.noDelay, 'options.noDelay', true)
+  const acknowledgeFds = checkFlag(options.acknowledgeFds, 'options.acknowledgeFds', process.platform === 'darwin')
   return {
-    maxMessageSize: checkInteger(
-      maxMessageSize,
-      'options.maxMessageSize',
-      DEFAULT_MAX_MESSAGE_SIZE,
-      constants.MAX_LENGTH,
-    ),
-    readAhead: checkFlag(readAhead, 'options.readAhead', true),
-    noDelay: checkFlag(noDelay, 'options.noDelay', true),
-    acknowledgeFds: checkFlag(acknowledgeFds, 'options.acknowledgeFds', process.platform === 'darwin'),
-    codec: checkCodec(codec, 'options.codec'),
+    maxMessageSize,
+    readAhead,
+    noDelay,
+    acknowledgeFds,
+    flags: (readAhead ? READ_AHEAD : 0) | (noDelay ? NO_DELAY : 0) | (acknowledgeFds ? ACKNOWLEDGE_FDS : 0),
+    codec: checkCodec(options.codec, 'options.codec'),
   }
-}
-
-/** Settings as the native side takes them. */
-export function nativeFlags({ readAhead, acknowledgeFds, noDelay }: ConnectionSettings): number {
-  return (readAhead ? READ_AHEAD : 0) | (acknowledgeFds ? ACKNOWLEDGE_FDS : 0) | (noDelay ? NO_DELAY : 0)
 }
 
 export function checkBytes(value: unknown, name: string): Uint8Array {

@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream'
 import { socketAddress } from './address.ts'
 import type { PeerAddress, UnixTarget } from './address.ts'
-import { checkBytes, checkConnectionOptions, checkInteger, nativeFlags } from './connection-options.ts'
+import { checkBytes, checkConnectionOptions, checkInteger } from './connection-options.ts'
 import type {
   ConnectionOptions,
   ConnectionSettings,
@@ -136,7 +136,7 @@ export class Connection {
 
   /** @internal Connects to a unix address; a negative code where that failed (EAGAIN: the accept queue is full). */
   static connect({ path, address }: UnixTarget, settings: ConnectionSettings): Connection | number {
-    const id = native.connectionConnect(realm, path, settings.maxMessageSize, nativeFlags(settings))
+    const id = native.connectionConnect(realm, path, settings.maxMessageSize, settings.flags)
     if (id < 0) return id
     return new Connection(id, settings, report[REPORT_NAMED] === 0 ? address : undefined, undefined)
   }
@@ -146,7 +146,7 @@ export class Connection {
    * (WOULD_BLOCK: there is none now).
    */
   static accept(listener: number, settings: ConnectionSettings, reported: boolean): Connection | number {
-    const id = native.connectionAccept(listener, settings.maxMessageSize, nativeFlags(settings), reported)
+    const id = native.connectionAccept(listener, settings.maxMessageSize, settings.flags, reported)
     if (id < 0) return id
     return new Connection(id, settings, report[REPORT_NAMED] === 0 ? '' : undefined, undefined)
   }
@@ -154,7 +154,7 @@ export class Connection {
   /** @internal Of a descriptor that the native side holds for us; closes it when this fails. */
   static open(fd: number, settings: ConnectionSettings, peer?: PeerAddress): Connection {
     try {
-      const id = native.connectionOpen(realm, fd, settings.maxMessageSize, nativeFlags(settings))
+      const id = native.connectionOpen(realm, fd, settings.maxMessageSize, settings.flags)
       return new Connection(id, settings, peer, report[REPORT_ACCESS])
     } catch (error) {
       hot.closeDescriptor(fd)
@@ -189,7 +189,7 @@ export class Connection {
     if (duplex.readableObjectMode || duplex.writableObjectMode || duplex.readableEncoding) {
       throw invalidArgumentValue('duplex', 'is not a Duplex of bytes')
     }
-    const id = native.connectionOpenStream(realm, settings.maxMessageSize, nativeFlags(settings))
+    const id = native.connectionOpenStream(realm, settings.maxMessageSize, settings.flags)
     return new Connection(id, settings, '', undefined, duplex)
   }
 

@@ -27,11 +27,11 @@ const PREFIX = 4
 
 /** The message that goes with a connection's descriptors: a description in JSON, then the bytes read ahead. */
 export function encodeMoved({ settings, peer, readAhead }: MovedConnection): Buffer {
-  const { codec, ...plain } = settings
+  const { maxMessageSize, readAhead: ahead, noDelay, acknowledgeFds, codec } = settings
   const { bytes, tags, acknowledgements } = readAhead
   const description = Buffer.from(
     JSON.stringify({
-      options: { ...plain, codec: codecName(codec) },
+      options: { maxMessageSize, readAhead: ahead, noDelay, acknowledgeFds, codec: codecName(codec) },
       peer: Buffer.isBuffer(peer) ? { path: peer.toString('base64') } : peer,
       tags,
       acknowledgements,
