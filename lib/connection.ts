@@ -28,7 +28,7 @@ import {
 import { uncheckedFd } from './fd-like.ts'
 import type { FdLike } from './fd-like.ts'
 import { Inbox, blocked } from './inbox.ts'
-import type { Blocked, Message, Take } from './inbox.ts'
+import type { Blocked, Message, Receiving, Take } from './inbox.ts'
 import { inspectable, show } from './inspect.ts'
 import { checkCode, hot, native } from './native.ts'
 import { decodeMoved, encodeMoved } from './moved-connection.ts'
@@ -37,7 +37,7 @@ import { OwnedFd, adoptFd, isStream } from './owned-fd.ts'
 import type { FdKind } from './owned-fd.ts'
 import { StreamLink } from './stream-link.ts'
 import { checkLimits, checkOptions, checkPositional, forEver } from './wait.ts'
-import type { Limits, WaitOptions } from './wait.ts'
+import type { WaitOptions } from './wait.ts'
 
 const { READABLE, REPORT_ACCESS, REPORT_NAMED, WRITABLE } = native
 
@@ -60,13 +60,6 @@ interface Sending {
   readonly descriptors: number
 }
 
-/** Checked options of a receive. */
-interface Receiving {
-  readonly limits: Limits
-  readonly maxLength: number
-  readonly max: number
-}
-
 /** A connection as a message with descriptors. */
 interface Packed {
   readonly message: Buffer
@@ -76,6 +69,18 @@ interface Packed {
 const takeBytes: Take<Buffer> = (inbox, maxLength) => inbox.takeBytes(maxLength)
 const takeMessage: Take<Message> = (inbox, maxLength) => inbox.takeMessage(maxLength)
 const takeMany: Take<Message[]> = (inbox, maxLength, max) => inbox.takeMany(maxLength, max)
+
+const takeHandle: Take<OwnedFd> = (inbox) => {
+  const fds = inbox.takeRecord(1)
+  return fds === blocked ? blocked : (fds[0] as OwnedFd)
+}
+
+/** The next message, or the end. */
+const takeNext: Take<IteratorResult<Message, undefined>> = (inbox) => {
+  const value = inbox.takeMessage(Infinity)
+  if (value !== blocked) return { value, done: false }
+  return inbox.ended ? { value: undefined, done: true } : blocked
+}
 
 const anything: Receiving = { limits: forEver, maxLength: Infinity, max: Infinity }
 
@@ -89,6 +94,33 @@ function carriesMessages(fd: number, kind: FdKind): boolean {
 }
 
 const collected = new FinalizationRegistry<number>((id) => native.connectionClose(id))
+
+/** Messages until the peer closes. */
+class Messages implements AsyncIterableIterator<Message, undefined> {
+  readonly #connection: Connection
+  #begun = false
+  #done = false
+
+  constructor(connection: Connection) {
+    this.#connection = connection
+  }
+
+  next(): Promise<IteratorResult<Message, undefined>> {
+    // The end stays the end when the connection is closed thereafter.
+    if (this.#done || (this.#begun && this.#connection.hasEnded)) return this.return()
+    this.#begun = true
+    return this.#connection.nextMessage()
+  }
+
+  return(): Promise<IteratorResult<Message, undefined>> {
+    this.#done = true
+    return Promise.resolve({ value: undefined, done: true })
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this
+  }
+}
 
 /**
  * Framed messages over a stream socket, pipe or terminal, byte for byte as Python's
@@ -105,9 +137,12 @@ export class Connection {
 
   /** What the native side knows it by; -1 once closed. */
   #id: number
-  readonly #inbox: Inbox
-  readonly #outbox: Outbox
   readonly #settings: ConnectionSettings
+  /** What a pipe's end or a terminal is opened for; undefined for both. */
+  readonly #access: number | undefined
+  /** Made by the first who asks for it, as is the outbox: most connections of a large server are idle. */
+  #inbox: Inbox | undefined
+  #outbox: Outbox | undefined
   readonly #link: StreamLink | undefined
   #peer: PeerAddress | undefined
   #closing: Promise<void> | undefined
@@ -122,14 +157,13 @@ export class Connection {
     checkCode(id)
     this.#id = id
     this.#settings = settings
-    this.#inbox = new Inbox(id, this, access !== native.ACCESS_WRITE)
-    this.#outbox = new Outbox(id, this, access !== native.ACCESS_READ)
+    this.#access = access
     this.#peer = peer
     if (duplex !== undefined) {
       const link = new StreamLink(id, duplex, () => this.ready(READABLE))
       this.#link = link
-      this.#inbox.feedBy(() => link.read())
-      this.#outbox.carryBy(link)
+      this.#receiver().feedBy(() => link.read())
+      this.#sender().carryBy(link)
     }
     collected.register(this, id, this)
   }
@@ -215,17 +249,17 @@ export class Connection {
 
   /** Whether it can receive: not a pipe's writing end, and no message was too large. The peer's end changes nothing. */
   get readable(): boolean {
-    return this.#isOpen() && this.#inbox.readable
+    return this.#isOpen() && this.#receiver().readable
   }
 
   /** Whether it can send: not a pipe's reading end. */
   get writable(): boolean {
-    return this.#isOpen() && this.#outbox.writable
+    return this.#isOpen() && this.#sender().writable
   }
 
   /** Bytes that were sent and that the kernel has not taken yet. */
   get writableLength(): number {
-    return this.#id === -1 ? 0 : this.#outbox.length
+    return this.#id === -1 ? 0 : this.#sender().length
   }
 
   /** The address of the other end; `''` where it has none. */
@@ -264,7 +298,7 @@ export class Connection {
   sendBytes(data: NodeJS.ArrayBufferView | ArrayBufferLike, options?: SendOptions): Promise<void> {
     try {
       const { bytes, offset, size, descriptors } = this.#checkSend(data, options)
-      return this.#outbox.send(bytes, offset, size, descriptors)
+      return this.#sender().send(bytes, offset, size, descriptors)
     } catch (error) {
       return Promise.reject(error)
     }
@@ -277,7 +311,7 @@ export class Connection {
    */
   sendBytesSync(data: NodeJS.ArrayBufferView | ArrayBufferLike, options?: SendOptions & SyncOptions): void {
     const { bytes, offset, size, descriptors } = this.#checkSend(data, options)
-    this.#outbox.sendSync(bytes, offset, size, descriptors, checkLimits(options).timeout)
+    this.#sender().sendSync(bytes, offset, size, descriptors, checkLimits(options).timeout)
   }
 
   /**
@@ -307,7 +341,7 @@ export class Connection {
    */
   sendHandle(fd: FdLike): Promise<void> {
     try {
-      return this.#outbox.sendRecord(this.#checkRecord([fd], 'fd'))
+      return this.#sender().sendRecord(this.#checkRecord([fd], 'fd'))
     } catch (error) {
       return Promise.reject(error)
     }
@@ -315,7 +349,7 @@ export class Connection {
 
   /** As {@link sendHandle}, blocking, as {@link sendBytesSync} does. */
   sendHandleSync(fd: FdLike, options?: SyncOptions): void {
-    this.#outbox.sendRecordSync(this.#checkRecord([fd], 'fd'), checkLimits(options).timeout)
+    this.#sender().sendRecordSync(this.#checkRecord([fd], 'fd'), checkLimits(options).timeout)
   }
 
   /**
@@ -326,7 +360,7 @@ export class Connection {
    */
   sendFds(fds: readonly FdLike[]): Promise<void> {
     try {
-      return this.#outbox.sendRecord(this.#checkRecord(fds, 'fds'))
+      return this.#sender().sendRecord(this.#checkRecord(fds, 'fds'))
     } catch (error) {
       return Promise.reject(error)
     }
@@ -334,7 +368,7 @@ export class Connection {
 
   /** As {@link sendFds}, blocking, as {@link sendBytesSync} does. */
   sendFdsSync(fds: readonly FdLike[], options?: SyncOptions): void {
-    this.#outbox.sendRecordSync(this.#checkRecord(fds, 'fds'), checkLimits(options).timeout)
+    this.#sender().sendRecordSync(this.#checkRecord(fds, 'fds'), checkLimits(options).timeout)
   }
 
   /**
@@ -366,12 +400,12 @@ export class Connection {
    * @throws what the codec throws; the message is consumed. Otherwise as {@link recvBytes}.
    */
   recv<T = unknown>(options?: ReceiveOptions): Promise<T> {
-    return this.#receive('recv', options, (_, maxLength) => this.#takeValue<T>(maxLength))
+    return this.#receive('recv', options, (inbox, maxLength) => this.#takeValue<T>(inbox, maxLength))
   }
 
   /** As {@link recv}, blocking, as {@link recvBytesSync} does. */
   recvSync<T = unknown>(options?: ReceiveOptions): T {
-    return this.#receiveSync('recvSync', options, (_, maxLength) => this.#takeValue<T>(maxLength))
+    return this.#receiveSync('recvSync', options, (inbox, maxLength) => this.#takeValue<T>(inbox, maxLength))
   }
 
   /**
@@ -383,7 +417,7 @@ export class Connection {
   recvBytesInto(buffer: NodeJS.ArrayBufferView | ArrayBufferLike, options?: ReceiveIntoOptions): Promise<number> {
     try {
       const { bytes, offset } = this.#checkTarget(buffer, options)
-      return this.#receive('recvBytesInto', options, () => this.#inbox.takeInto(bytes, offset))
+      return this.#receive('recvBytesInto', options, (inbox) => inbox.takeInto(bytes, offset))
     } catch (error) {
       return Promise.reject(error)
     }
@@ -392,7 +426,7 @@ export class Connection {
   /** As {@link recvBytesInto}, blocking, as {@link recvBytesSync} does. */
   recvBytesIntoSync(buffer: NodeJS.ArrayBufferView | ArrayBufferLike, options?: ReceiveIntoOptions): number {
     const { bytes, offset } = this.#checkTarget(buffer, options)
-    return this.#receiveSync('recvBytesIntoSync', options, () => this.#inbox.takeInto(bytes, offset))
+    return this.#receiveSync('recvBytesIntoSync', options, (inbox) => inbox.takeInto(bytes, offset))
   }
 
   /**
@@ -430,12 +464,12 @@ export class Connection {
    * @throws `ERR_INVALID_STATE` inside a message that an earlier receive left unfinished; otherwise as {@link recvBytes}.
    */
   recvHandle(options?: WaitOptions): Promise<OwnedFd> {
-    return this.#receive('recvHandle', options, () => this.#takeHandle())
+    return this.#receive('recvHandle', options, takeHandle)
   }
 
   /** As {@link recvHandle}, blocking, as {@link recvBytesSync} does. */
   recvHandleSync(options?: WaitOptions): OwnedFd {
-    return this.#receiveSync('recvHandleSync', options, () => this.#takeHandle())
+    return this.#receiveSync('recvHandleSync', options, takeHandle)
   }
 
   /**
@@ -446,7 +480,7 @@ export class Connection {
   recvFds(max: number, options?: WaitOptions): Promise<OwnedFd[]> {
     try {
       const most = this.#checkMax(max)
-      return this.#receive('recvFds', options, () => this.#inbox.takeRecord(most))
+      return this.#receive('recvFds', options, (inbox) => inbox.takeRecord(most))
     } catch (error) {
       return Promise.reject(error)
     }
@@ -455,7 +489,7 @@ export class Connection {
   /** As {@link recvFds}, blocking, as {@link recvBytesSync} does. */
   recvFdsSync(max: number, options?: WaitOptions): OwnedFd[] {
     const most = this.#checkMax(max)
-    return this.#receiveSync('recvFdsSync', options, () => this.#inbox.takeRecord(most))
+    return this.#receiveSync('recvFdsSync', options, (inbox) => inbox.takeRecord(most))
   }
 
   /**
@@ -485,12 +519,12 @@ export class Connection {
    *   {@link recvBytes}.
    */
   recvConnection(options?: WaitOptions): Promise<Connection> {
-    return this.#receive('recvConnection', options, () => this.#takeConnection())
+    return this.#receive('recvConnection', options, (inbox) => this.#takeConnection(inbox))
   }
 
   /** As {@link recvConnection}, blocking, as {@link recvBytesSync} does. */
   recvConnectionSync(options?: WaitOptions): Connection {
-    return this.#receiveSync('recvConnectionSync', options, () => this.#takeConnection())
+    return this.#receiveSync('recvConnectionSync', options, (inbox) => this.#takeConnection(inbox))
   }
 
   /** As {@link sendConnection}, blocking, as {@link sendBytesSync} does. */
@@ -499,7 +533,7 @@ export class Connection {
     if (!(connection instanceof Connection)) throw invalidArgumentType('connection', 'a Connection', connection)
     const { timeout } = checkLimits(options)
     connection.#checkMovable(this)
-    connection.#outbox.flushSync(timeout)
+    connection.#outbox?.flushSync(timeout)
     const { message, fds } = connection.#pack()
     this.sendBytesSync(message, { fds, timeout })
     connection.destroy()
@@ -515,11 +549,11 @@ export class Connection {
     this.#checkReadable()
     const limits = checkPositional(timeout, 0)
     if (limits.signal?.aborted) throw new AbortError(limits.signal.reason)
-    if (this.#inbox.poll()) return true
-    if (limits.timeout !== 0) return this.#inbox.waitReadable(limits)
+    if (this.#receiver().poll()) return true
+    if (limits.timeout !== 0) return this.#receiver().waitReadable(limits)
     // A loop that polls must not starve the event loop.
     await new Promise((resolve) => setImmediate(resolve))
-    return this.readable && this.#inbox.poll()
+    return this.readable && this.#receiver().poll()
   }
 
   /** As {@link poll}, blocking. A signal is looked at only once, before. */
@@ -528,32 +562,14 @@ export class Connection {
     this.#checkDescriptor()
     const limits = checkPositional(timeout, 0)
     if (limits.signal?.aborted) throw new AbortError(limits.signal.reason)
-    return this.#inbox.poll(limits.timeout)
+    return this.#receiver().poll(limits.timeout)
   }
 
   /**
    * Messages until the peer closes. Leaving the loop keeps the connection open.
    */
   [Symbol.asyncIterator](): AsyncIterableIterator<Message, undefined> {
-    let done = false
-    const next = (): IteratorResult<Message, undefined> | Blocked => {
-      const value = this.#inbox.takeMessage(Infinity)
-      if (value !== blocked) return { value, done: false }
-      if (!this.#inbox.ended) return blocked
-      done = true
-      return { value: undefined, done: true }
-    }
-    return {
-      next: () =>
-        done ? Promise.resolve({ value: undefined, done: true }) : this.#receive('recvMessage', undefined, next),
-      return: () => {
-        done = true
-        return Promise.resolve({ value: undefined, done: true })
-      },
-      [Symbol.asyncIterator]() {
-        return this
-      },
-    }
+    return new Messages(this)
   }
 
   /**
@@ -563,8 +579,8 @@ export class Connection {
    */
   detach(): OwnedFd {
     this.#checkDescriptor()
-    this.#outbox.uncork()
-    this.#inbox.unread()
+    this.#outbox?.uncork()
+    this.#inbox?.unread()
     const fd = native.connectionRelease(this.#id)
     if (fd < 0) throw invalidState('The connection has queued writes or bytes read ahead')
     this.#closing = Promise.resolve()
@@ -578,10 +594,10 @@ export class Connection {
    */
   close(): Promise<void> {
     if (this.#closing !== undefined) return this.#closing
-    const drained = this.#outbox.drain()
-    if (this.#outbox.waiting || this.#link !== undefined) {
+    const drained = this.#outbox?.drain() ?? Promise.resolve()
+    if (this.#outbox?.waiting === true || this.#link !== undefined) {
       this.#closing = drained.then(() => this.#link?.end()).then(() => this.destroy())
-      this.#inbox.close()
+      this.#inbox?.close()
     } else {
       this.#closing = drained
       this.destroy()
@@ -598,7 +614,7 @@ export class Connection {
     const { timeout } = checkLimits(options)
     if (this.#id === -1) return
     try {
-      this.#outbox.flushSync(timeout)
+      this.#outbox?.flushSync(timeout)
     } catch (error) {
       if (error instanceof TimeoutError) throw error
     } finally {
@@ -635,17 +651,27 @@ export class Connection {
 
   /** @internal Calls back once, at the next chance to read or when this is closed. */
   watch(callback: () => void): void {
-    this.#inbox.watch(callback)
+    this.#receiver().watch(callback)
   }
 
   /** @internal Takes that back. */
   unwatch(callback: () => void): void {
-    this.#inbox.unwatch(callback)
+    this.#inbox?.unwatch(callback)
   }
 
   /** @internal Whether something was read ahead: what the descriptor's own readiness does not show. */
   get hasReadAhead(): boolean {
-    return this.#isOpen() && this.#inbox.readAhead
+    return this.#isOpen() && this.#receiver().readAhead
+  }
+
+  /** @internal Whether the peer closed, and nothing follows what was received. */
+  get hasEnded(): boolean {
+    return this.#inbox?.ended === true
+  }
+
+  /** @internal Waits for the next message or the end. */
+  nextMessage(): Promise<IteratorResult<Message, undefined>> {
+    return this.#receive('recvMessage', undefined, takeNext)
   }
 
   /** @internal The setting. */
@@ -660,15 +686,23 @@ export class Connection {
 
   /** @internal Calls `observer` when {@link hasReadAhead} may have changed; returns how to end that. */
   observeReadAhead(observer: () => void): () => void {
-    return this.#inbox.observeReadAhead(observer)
+    return this.#receiver().observeReadAhead(observer)
   }
 
   /** @internal The native side has something to tell. */
   ready(flags: number): void {
-    if ((flags & WRITABLE) !== 0) this.#outbox.settle()
-    if ((flags & READABLE) !== 0 && this.#isOpen()) this.#inbox.pump()
+    if ((flags & WRITABLE) !== 0) this.#outbox?.settle()
+    if ((flags & READABLE) !== 0 && this.#isOpen()) this.#inbox?.pump()
     // An idle connection may be collected.
-    if (!this.#inbox.waiting && !this.#outbox.waiting) sources[this.#id] = undefined
+    if (this.#inbox?.waiting !== true && this.#outbox?.waiting !== true) sources[this.#id] = undefined
+  }
+
+  #receiver(): Inbox {
+    return (this.#inbox ??= new Inbox(this.#id, this, this.#access !== native.ACCESS_WRITE))
+  }
+
+  #sender(): Outbox {
+    return (this.#outbox ??= new Outbox(this.#id, this, this.#access !== native.ACCESS_READ))
   }
 
   #isOpen(): boolean {
@@ -686,12 +720,12 @@ export class Connection {
 
   #checkReadable(): void {
     this.#checkOpen()
-    if (!this.#inbox.readable) throw new CodedError('ERR_NOT_READABLE', 'The connection cannot receive (any more)')
+    if (!this.#receiver().readable) throw new CodedError('ERR_NOT_READABLE', 'The connection cannot receive (any more)')
   }
 
   #checkWritable(): void {
     this.#checkOpen()
-    if (!this.#outbox.writable) throw new CodedError('ERR_NOT_WRITABLE', 'The connection cannot send')
+    if (!this.#sender().writable) throw new CodedError('ERR_NOT_WRITABLE', 'The connection cannot send')
   }
 
   #reference(referenced: boolean): this {
@@ -746,13 +780,13 @@ export class Connection {
   #checkMovable(carrier: Connection): void {
     this.#checkDescriptor()
     if (this === carrier) throw invalidArgumentValue('connection', 'cannot be sent over itself')
-    if (this.#inbox.waiting) throw invalidState('Receives are waiting on the connection')
+    if (this.#inbox?.waiting === true) throw invalidState('Receives are waiting on the connection')
   }
 
   /** Readies the connection to be moved; nothing may use it here from then on. */
   async #leave(carrier: Connection): Promise<Packed> {
     this.#checkMovable(carrier)
-    await this.#outbox.drain()
+    await this.#outbox?.drain()
     this.#checkMovable(carrier)
     const packed = this.#pack()
     this.#closing = Promise.resolve()
@@ -761,7 +795,7 @@ export class Connection {
 
   /** What is to be sent of the connection; its descriptors stay its own. */
   #pack(): Packed {
-    this.#inbox.unread()
+    this.#inbox?.unread()
     const readAhead = native.connectionExport(this.#id)
     if (readAhead === null) throw invalidState('A message was received in part; receive the rest of it first')
     const { fds, ...ahead } = readAhead
@@ -769,8 +803,8 @@ export class Connection {
     return { message, fds: [native.connectionDescriptor(this.#id), ...fds] }
   }
 
-  #takeConnection(): Connection | Blocked {
-    const message = this.#inbox.takeMessage(Infinity)
+  #takeConnection(inbox: Inbox): Connection | Blocked {
+    const message = inbox.takeMessage(Infinity)
     if (message === blocked) return blocked
     const { data, fds } = message
     try {
@@ -788,13 +822,8 @@ export class Connection {
     }
   }
 
-  #takeHandle(): OwnedFd | Blocked {
-    const fds = this.#inbox.takeRecord(1)
-    return fds === blocked ? blocked : (fds[0] as OwnedFd)
-  }
-
-  #takeValue<T>(maxLength: number): T | Blocked {
-    const data = this.#inbox.takeBytes(maxLength)
+  #takeValue<T>(inbox: Inbox, maxLength: number): T | Blocked {
+    const data = inbox.takeBytes(maxLength)
     return data === blocked ? blocked : (this.#settings.codec.decode(data) as T)
   }
 
@@ -810,16 +839,14 @@ export class Connection {
 
   #receive<T>(call: string, options: ReceiveManyOptions | undefined, take: Take<T>): Promise<T> {
     try {
-      const { limits, maxLength, max } = this.#checkReceive(options)
-      return this.#inbox.receive(call, limits, take, maxLength, max)
+      return this.#receiver().receive(call, this.#checkReceive(options), take)
     } catch (error) {
       return Promise.reject(error)
     }
   }
 
   #receiveSync<T>(call: string, options: ReceiveManyOptions | undefined, take: Take<T>): T {
-    const { limits, maxLength, max } = this.#checkReceive(options)
-    return this.#inbox.receiveSync(call, limits, take, maxLength, max)
+    return this.#receiver().receiveSync(call, this.#checkReceive(options), take)
   }
 
   /** The descriptor is gone. */
@@ -827,7 +854,7 @@ export class Connection {
     collected.unregister(this)
     sources[this.#id] = undefined
     this.#id = -1
-    this.#inbox.close()
-    this.#outbox.close()
+    this.#inbox?.close()
+    this.#outbox?.close()
   }
 }

@@ -51,12 +51,18 @@ export type Blocked = typeof blocked
 /** What a receive takes: one function for all calls of a kind, as closures cost more than a small message does. */
 export type Take<T> = (inbox: Inbox, maxLength: number, max: number) => T | Blocked
 
+/** What a receive asks for. */
+export interface Receiving {
+  readonly limits: Limits
+  readonly maxLength: number
+  readonly max: number
+}
+
 /** A receive that waits its turn. */
 interface Receive {
   readonly pending: Pending<unknown>
   readonly take: Take<unknown>
-  readonly maxLength: number
-  readonly max: number
+  readonly asked: Receiving
 }
 
 /** A large message under way. */
@@ -119,11 +125,12 @@ export class Inbox {
   }
 
   /** Takes what there is, or waits behind those that wait already. */
-  receive<T>(call: string, limits: Limits, take: Take<T>, maxLength: number, max: number): Promise<T> {
+  receive<T>(call: string, asked: Receiving, take: Take<T>): Promise<T> {
+    const { limits } = asked
     if (limits.signal?.aborted) return Promise.reject(new AbortError(limits.signal.reason))
     if (this.#receives.length === 0) {
       try {
-        const result = this.#attempt(take, maxLength, max)
+        const result = this.#attempt(take, asked)
         if (result !== blocked) return Promise.resolve(result)
         if (this.#ended) return Promise.reject(new EOFError())
       } catch (error) {
@@ -131,7 +138,7 @@ export class Inbox {
       }
     }
     const pending = limits === forEver ? new Pending<unknown>() : this.#limited(limits, call)
-    this.#receives.push({ pending, take, maxLength, max })
+    this.#receives.push({ pending, take, asked })
     sources[this.#id] = this.#owner
     return pending.promise as Promise<T>
   }
@@ -147,13 +154,14 @@ export class Inbox {
   }
 
   /** Takes what there is, blocking until then. */
-  receiveSync<T>(call: string, limits: Limits, take: Take<T>, maxLength: number, max: number): T {
+  receiveSync<T>(call: string, asked: Receiving, take: Take<T>): T {
+    const { limits } = asked
     if (limits.signal?.aborted) throw new AbortError(limits.signal.reason)
     if (this.#refill !== undefined) throw invalidState('A connection over a stream cannot wait synchronously')
     if (this.#receives.length > 0) throw invalidState('Another receive is waiting already')
     this.#deadline = limits.timeout === Infinity ? Infinity : performance.now() + limits.timeout
     try {
-      const result = this.#attempt(take, maxLength, max)
+      const result = this.#attempt(take, asked)
       if (result !== blocked) return result
       if (this.#ended) throw new EOFError()
       this.#keepBody()
@@ -230,7 +238,7 @@ export class Inbox {
     this.#notify()
     for (let receive = this.#receives.peek(); receive !== undefined; receive = this.#receives.peek()) {
       try {
-        const result = this.#attempt(receive.take, receive.maxLength, receive.max)
+        const result = this.#attempt(receive.take, receive.asked)
         if (result !== blocked) receive.pending.resolve(result)
         else if (this.#ended) receive.pending.reject(withoutFrames(() => new EOFError()))
         else break
@@ -319,7 +327,7 @@ export class Inbox {
     this.#ahead = nothing
   }
 
-  #attempt<T>(take: Take<T>, maxLength: number, max: number): T | Blocked {
+  #attempt<T>(take: Take<T>, { maxLength, max }: Receiving): T | Blocked {
     try {
       if (this.#failure !== undefined) {
         const failure = this.#failure
