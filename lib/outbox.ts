@@ -103,16 +103,17 @@ export class Outbox {
 
   /** Sends a message, after the first `descriptors` descriptor words. */
   send(bytes: Uint8Array, offset: number, size: number, descriptors: number): Promise<void> {
-    const cork = this.#cork()
-    if (cork && descriptors === 0 && size <= STAGED) return this.#put(bytes, offset, size)
+    // Descriptors leave by themselves: nothing is gained by waiting, and those that wait have to be duplicated.
+    const cork = this.#cork() && descriptors === 0
+    if (cork && size <= STAGED) return this.#put(bytes, offset, size)
     return this.#sent(this.#write(bytes, offset, size, descriptors, cork))
   }
 
   /** Sends the first `descriptors` descriptor words in a handle record. */
   sendRecord(descriptors: number): Promise<void> {
-    const cork = this.#cork()
-    this.#unstage()
-    return this.#sent(sendRecord(this.#id, descriptors, cork ? 1 : 0))
+    this.#cork()
+    this.#unstage(false)
+    return this.#sent(sendRecord(this.#id, descriptors, 0))
   }
 
   /** Sends a message, and blocks until the kernel has it. */
@@ -124,7 +125,7 @@ export class Outbox {
   /** Sends a handle record, and blocks until the kernel has it. */
   sendRecordSync(descriptors: number, timeout: number): void {
     this.#checkSync()
-    this.#unstage()
+    this.#unstage(false)
     this.#sentSync(sendRecord(this.#id, descriptors, 0), timeout)
   }
 
@@ -136,7 +137,7 @@ export class Outbox {
   /** Blocks until the kernel has all that was sent, or cannot have it. */
   flushSync(timeout: number): void {
     this.#corked = false
-    this.#unstage()
+    this.#unstage(true)
     if (this.#sends.length > 0) this.#sentSync(QUEUED, timeout)
   }
 
@@ -145,8 +146,8 @@ export class Outbox {
     if (!this.#corked) return
     this.#corked = false
     this.#turn = 0
-    if (this.#stage !== undefined && this.#canFlush) return this.#flushStage()
-    this.#unstage()
+    if (this.#canFlush) return this.#unstage(false)
+    this.#unstage(true)
     if (this.#sends.length === 0) return
     if (this.#carrier === undefined) this.#settle(native.flush(this.#id))
     else this.#carrier.write((error) => this.#complete(this.#carrier?.written ?? 0, error ? () => error : undefined))
@@ -178,7 +179,7 @@ export class Outbox {
 
   /** Hands a message to the native side, behind what is in the stage. */
   #write(bytes: Uint8Array, offset: number, size: number, descriptors: number, cork: boolean): number {
-    this.#unstage()
+    this.#unstage(cork)
     if (descriptors > 0 || size > STAGED) return send(this.#id, bytes, offset, size, descriptors, cork ? 1 : 0)
     direct.used = 0
     direct.put(bytes, offset, size)
@@ -189,8 +190,7 @@ export class Outbox {
   #put(bytes: Uint8Array, offset: number, size: number): Promise<void> {
     if (this.#stage?.put(bytes, offset, size) !== true) {
       // A full one need not wait.
-      if (this.#stage !== undefined && this.#canFlush) this.#flushStage()
-      else this.#unstage()
+      this.#unstage(!this.#canFlush)
       this.#stage = stages.pop() ?? new Stage()
       this.#staged = new Pending<void>()
       sources[this.#id] = this.#owner
@@ -208,20 +208,10 @@ export class Outbox {
     return this.#staged
   }
 
-  /** Hands the stage to the native side, ahead of what comes next. */
-  #unstage(): void {
+  /** Hands the stage to the native side, ahead of what comes next: to be sent, or with `cork` to be queued. */
+  #unstage(cork: boolean): void {
     if (this.#stage === undefined) return
-    this.#unstaged(sendFrames(this.#id, this.#stage.number, this.#stage.used, 1))
-  }
-
-  /** Sends what is in the stage. */
-  #flushStage(): void {
-    const { number, used } = this.#stage as Stage
-    this.#unstaged(sendFrames(this.#id, number, used, 0))
-  }
-
-  /** What became of the stage. */
-  #unstaged(code: number): void {
+    const code = sendFrames(this.#id, this.#stage.number, this.#stage.used, cork ? 1 : 0)
     const pending = this.#dropStage() as Pending<void>
     if (code === QUEUED) this.#sends.push({ end: report[REPORT_QUEUED] as number, pending })
     else if (code === 0) pending.resolve()

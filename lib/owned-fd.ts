@@ -42,6 +42,11 @@ export class OwnedFd {
     inspectable(this.prototype, (object) => object.#describe())
   }
 
+  /** When all that waited for a message has gone on: ticks come after the microtasks that they are asked for in. */
+  static #registerLater(): void {
+    process.nextTick(OwnedFd.#registerOpen)
+  }
+
   /** Has those that are still open closed when they are collected. */
   static #registerOpen(): void {
     const made = unregistered
@@ -61,7 +66,7 @@ export class OwnedFd {
     this.#fd = fd
     this.#name = name
     const count = unregistered.push(this)
-    if (count === 1) void endOfTurn.then(OwnedFd.#registerOpen)
+    if (count === 1) void endOfTurn.then(OwnedFd.#registerLater)
     else if (count === MAX_UNREGISTERED) OwnedFd.#registerOpen()
   }
 
