@@ -282,6 +282,15 @@ for (const receive of ['recvMessage', 'recvFds'] as const) {
   })
 }
 
+test('sending descriptors needs none of its own, however many are sent in a turn', async (t) => {
+  t.deepEqual(await report(t, 'sends-when-full.ts', [], { openFiles: 100 }), {
+    codes: ['sent', 'sent', 'sent', 'sent', 'sent'],
+    texts: ['one', 'two'],
+    count: 5,
+    leaked: 0,
+  })
+})
+
 test('recvBytes closes the descriptors of a message and warns once per connection', async (t) => {
   const { warnings, leaked } = await report<{ warnings: string[]; leaked: number }>(t, 'discarded.ts')
   t.deepEqual(warnings, ['FDWIRE_FDS_DISCARDED', 'FDWIRE_FDS_DISCARDED'])

@@ -301,6 +301,7 @@ export class Inbox {
         const message = this.takeMessage(maxLength)
         if (message === blocked) break
         messages.push(message)
+        this.#takeAhead(messages, maxLength, max)
         // What follows must not be waited for.
         this.#deadline = undefined
       }
@@ -311,6 +312,16 @@ export class Inbox {
     if (messages.length === 0) return blocked
     if (this.#receives.length === 0) this.#disarm()
     return messages
+  }
+
+  /** Takes what came along with others: by itself each costs more. */
+  #takeAhead(messages: Message[], maxLength: number, max: number): void {
+    const ahead = this.#ahead
+    for (let data = ahead.at(-1); data !== undefined; data = ahead.at(-1)) {
+      if (messages.length === max || data.length > maxLength) return
+      messages.push({ data, fds: [] })
+      ahead.pop()
+    }
   }
 
   /** Takes a handle record of at most `max` descriptors. */

@@ -39,6 +39,16 @@ export function fdCount(): number {
   return readdirSync('/dev/fd').length - 1
 }
 
+/** Opens descriptors until none is left. */
+export function openUntilFull(): number[] {
+  const opened: number[] = []
+  try {
+    for (;;) opened.push(openSync('/dev/null', 'r'))
+  } catch {
+    return opened
+  }
+}
+
 /** Device and inode: equal for two descriptors of the same open file, whatever their numbers. */
 export function inode(fd: number): string {
   const { dev, ino } = fstatSync(fd, { bigint: true })
