@@ -84,6 +84,22 @@ for (const transport of transports) {
   })
 }
 
+test("connections whose large messages differ in length do not get in each other's way", async (t) => {
+  const pairs = await Promise.all(
+    [70_000, 80_000, MEBIBYTE].map(async (length) => ({
+      length,
+      ends: await connected(t, 'pipe'),
+    })),
+  )
+  for (let seed = 1; seed <= 4; seed++) {
+    const received = pairs.map(({ ends: [, receiver] }) => receiver.recvBytes())
+    for (const { length, ends } of seed % 2 ? pairs : pairs.toReversed()) await ends[0].sendBytes(pattern(length, seed))
+    for (const [index, message] of (await Promise.all(received)).entries()) {
+      t.true(message.equals(pattern(pairs[index]?.length ?? 0, seed)))
+    }
+  }
+})
+
 for (const transport of carryingFds) {
   test(`${transport}: descriptors among large messages come with their own`, async (t) => {
     const [sender, receiver] = await connected(t, transport)

@@ -15,16 +15,16 @@ function allocate(length: number): Buffer {
   return buffer
 }
 
-/** Memory that a body of this length may be read into before it is known to be one. */
-export function spareBody(length: number): Buffer {
-  if (spare?.length !== length) spare = allocate(length)
-  return spare
+/** Memory that a body of this length may be read into before it is known to be one; none while another length is expected. */
+export function spareBody(length: number): Buffer | undefined {
+  spare ??= allocate(length)
+  return spare.length === length ? spare : undefined
 }
 
 /** Memory for a body, which goes to the caller: the spare one where that fits. */
 export function takeBody(length: number): Buffer {
-  if (spare?.length !== length) return allocate(length)
-  const body = spare
+  const body = spare?.length === length ? spare : allocate(length)
+  // One that does not fit would keep those of other lengths from being expected.
   spare = undefined
   return body
 }
