@@ -450,7 +450,7 @@ export class Inbox {
     const body = this.#body
     if (body?.borrowed !== true) return
     const filled = native.leaveBody(this.#id)
-    const buffer = Buffer.allocUnsafeSlow(Math.min(body.length, Math.max(UNPROVEN, filled)))
+    const buffer = takeBody(Math.min(body.length, Math.max(UNPROVEN, filled)))
     buffer.set(body.buffer.subarray(body.offset, body.offset + filled))
     this.#body = { length: body.length, buffer, offset: 0, borrowed: false }
   }

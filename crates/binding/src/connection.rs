@@ -12,13 +12,13 @@ use napi::Result;
 use napi::bindgen_prelude::{Buffer, Uint8ArraySlice};
 use napi_derive::napi;
 
+use crate::body::{Failure, UnattendedBody};
 use crate::codes::{READABLE, WRITABLE, duration};
 use crate::descriptors::bad_descriptor;
 use crate::environment::{self, Entry, Environment, Shared, Source};
 use crate::held_buffer::HeldBuffer;
 use crate::listener::Accepted;
 use crate::realm::Realm;
-use crate::receive::UnattendedBody;
 use crate::socket;
 
 /// What system calls the descriptor takes.
@@ -53,6 +53,8 @@ pub(crate) struct Connection {
     pub(crate) ended: bool,
     /// The large body that is read without JavaScript.
     pub(crate) unattended: Option<Box<UnattendedBody>>,
+    /// What ended it, until JavaScript has heard of it.
+    pub(crate) body_failure: Option<Box<Failure>>,
     /// The body read last was large: the next header is read by itself, so that its body needs no copy.
     pub(crate) large: bool,
     /// The `-errno` of the write that failed, until JavaScript has heard of it.
@@ -87,6 +89,7 @@ impl Connection {
             hung_up: false,
             ended: false,
             unattended: None,
+            body_failure: None,
             large: false,
             send_error: 0,
             broken: false,
@@ -446,7 +449,8 @@ pub fn connection_read_ahead(id: u32) -> Result<i32> {
 #[napi]
 pub fn connection_await_read(id: u32) -> Result<i32> {
     with_connection(id, |shared, _, connection| {
-        connection.attend();
+        // Of each chance, not only when the body under way is complete.
+        connection.unattended = None;
         connection.await_read(shared).err().unwrap_or(0)
     })
 }

@@ -4,6 +4,29 @@ use std::{ptr, slice};
 
 use napi::{Result, check_status, sys};
 
+/// Where the memory of a `Uint8Array` is, and how long; null where `view` is none, or its memory was transferred away.
+///
+/// # Safety
+/// On the JavaScript thread, with a value of an open handle scope of `env`.
+pub(crate) unsafe fn memory(env: sys::napi_env, view: sys::napi_value) -> (*mut u8, usize) {
+    let mut data = ptr::null_mut();
+    let mut length = 0;
+    // SAFETY: as the caller vouches. Out-pointers that are not wanted may be null, and a call that fails leaves ours as
+    // they were.
+    unsafe {
+        sys::napi_get_typedarray_info(
+            env,
+            view,
+            ptr::null_mut(),
+            &mut length,
+            &mut data,
+            ptr::null_mut(),
+            ptr::null_mut(),
+        );
+    }
+    (data.cast(), length)
+}
+
 /// Holds the buffer, and where its memory was when that was last asked: JavaScript may have transferred it away since.
 pub(crate) struct HeldBuffer {
     env: sys::napi_env,
@@ -38,25 +61,14 @@ impl HeldBuffer {
     fn memory(&self) -> (*mut u8, usize) {
         let mut scope = ptr::null_mut();
         let mut view = ptr::null_mut();
-        let mut data = ptr::null_mut();
-        let mut length = 0;
-        // SAFETY: on the JavaScript thread; out-pointers that are not wanted may be null, and a call that fails leaves
-        // ours as they were.
+        // SAFETY: on the JavaScript thread; a call that fails leaves its out-pointer null.
         unsafe {
             sys::napi_open_handle_scope(self.env, &mut scope);
             sys::napi_get_reference_value(self.env, self.reference, &mut view);
-            sys::napi_get_typedarray_info(
-                self.env,
-                view,
-                ptr::null_mut(),
-                &mut length,
-                &mut data,
-                ptr::null_mut(),
-                ptr::null_mut(),
-            );
+            let memory = memory(self.env, view);
             sys::napi_close_handle_scope(self.env, scope);
+            memory
         }
-        (data.cast(), length)
     }
 }
 

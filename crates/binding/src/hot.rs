@@ -12,7 +12,7 @@ use napi_derive::napi;
 
 use crate::held_buffer::HeldBuffer;
 use crate::send::Message;
-use crate::{descriptors, receive, send};
+use crate::{body, descriptors, held_buffer, receive, send};
 
 /// What a call was given; what was not is `undefined`.
 ///
@@ -60,24 +60,12 @@ unsafe fn numbers<const N: usize>(env: sys::napi_env, info: sys::napi_callback_i
 /// # Safety
 /// As for [`number`].
 unsafe fn memory<'a>(env: sys::napi_env, value: sys::napi_value) -> &'a mut [u8] {
-    let mut length = 0;
-    let mut data = ptr::null_mut();
-    // SAFETY: out-pointers that are not wanted may be null. The memory is the array's, JavaScript runs on this thread
-    // only, and no call is given the same array twice.
+    // SAFETY: the memory is the array's, JavaScript runs on this thread only, and no call is given the same array twice.
     unsafe {
-        sys::napi_get_typedarray_info(
-            env,
-            value,
-            ptr::null_mut(),
-            &mut length,
-            &mut data,
-            ptr::null_mut(),
-            ptr::null_mut(),
-        );
-        if data.is_null() {
-            return &mut [];
+        match held_buffer::memory(env, value) {
+            (data, _) if data.is_null() => &mut [],
+            (data, length) => slice::from_raw_parts_mut(data, length),
         }
-        slice::from_raw_parts_mut(data.cast(), length)
     }
 }
 
@@ -124,7 +112,7 @@ unsafe extern "C" fn receive_body(env: sys::napi_env, info: sys::napi_callback_i
         let target = memory(env, target);
         code(
             env,
-            receive::receive_body(id as u32, target, offset as usize, &hold, timeout),
+            body::receive_body(id as u32, target, offset as usize, &hold, timeout),
         )
     }
 }

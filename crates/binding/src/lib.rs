@@ -11,6 +11,7 @@
 // And it exports nothing in a test build, which `--all-targets` lints too.
 #![cfg_attr(test, allow(dead_code, unfulfilled_lint_expectations))]
 
+mod body;
 mod codes;
 mod connection;
 mod descriptors;

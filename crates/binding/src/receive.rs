@@ -1,4 +1,4 @@
-//! Reading: on demand, through the shared buffer, or straight into a large body's destination.
+//! Reading: on demand, through the shared buffer. Large bodies are read in [`crate::body`].
 
 use std::io::IoSliceMut;
 use std::os::fd::OwnedFd;
@@ -12,21 +12,20 @@ use napi_derive::napi;
 
 use crate::codes::{
     DESCRIPTOR_COUNT, DESCRIPTORS_TRUNCATED, END_OF_STREAM, LARGE_BODY, MAX_UNCLAIMED, MESSAGE_TOO_LARGE,
-    MESSAGE_TRUNCATED, NO_ROOM, PROTOCOL_ERROR, SPARE_FILLED, TARGET_FULL, TIMED_OUT, WOULD_BLOCK, duration,
+    MESSAGE_TRUNCATED, NO_ROOM, PROTOCOL_ERROR, SPARE_FILLED, TIMED_OUT, WOULD_BLOCK, duration,
 };
 use crate::connection::{Connection, Transport, with_connection};
 use crate::environment::{self, Shared};
-use crate::held_buffer::HeldBuffer;
 use crate::realm::{Realm, Slab};
 
 /// Bodies above this are read straight into their destination.
 const LARGE: u64 = 16 * 1024;
 /// How much is read for the header that follows a large body.
-const HEADER_WINDOW: usize = 1024;
+pub(crate) const HEADER_WINDOW: usize = 1024;
 
 /// What a receive does where there is nothing to read.
 #[derive(Clone, Copy)]
-enum Wait {
+pub(crate) enum Wait {
     /// It ends, and the source is reported when there is something.
     Reported,
     /// It blocks until then; for ever without a deadline.
@@ -34,7 +33,7 @@ enum Wait {
 }
 
 /// The code with which a receive ends, where it has no result.
-type Code = i32;
+pub(crate) type Code = i32;
 
 /// Where messages are put.
 struct Room<'a> {
@@ -44,18 +43,15 @@ struct Room<'a> {
     spare: &'a mut [u8],
 }
 
-/// A large body that is read without JavaScript, which hears of it when it is complete.
-pub(crate) enum UnattendedBody {
-    /// Its first byte belongs at `offset` of `buffer`.
-    Reading { buffer: HeldBuffer, offset: usize },
-    /// What ended it, until JavaScript has heard of it.
-    Failed { code: Code, syscall: &'static str },
-}
-
 impl Connection {
     /// Reads once, for the caller to hand on; of a pipe only into the first buffer. `end` is the stream position where that
     /// begins. Nothing to read is 0 bytes, and no longer [`Connection::readable`].
-    fn read(&mut self, shared: &Shared, buffers: &mut [IoSliceMut<'_>], end: u64) -> std::result::Result<usize, Code> {
+    pub(crate) fn read(
+        &mut self,
+        shared: &Shared,
+        buffers: &mut [IoSliceMut<'_>],
+        end: u64,
+    ) -> std::result::Result<usize, Code> {
         let buffers = if self.transport == Transport::File {
             &mut buffers[..1]
         } else {
@@ -109,7 +105,7 @@ impl Connection {
 
     /// Whether this turn's share is used up, or there is nothing to read: the code to wait with. With a deadline it waits
     /// here.
-    fn may_read(&mut self, shared: &Shared, wait: Wait) -> std::result::Result<(), Code> {
+    pub(crate) fn may_read(&mut self, shared: &Shared, wait: Wait) -> std::result::Result<(), Code> {
         if self.transport == Transport::Stream {
             return Err(WOULD_BLOCK);
         }
@@ -341,112 +337,6 @@ impl Connection {
         if count == 0 { Err(NO_ROOM) } else { Ok(count) }
     }
 
-    /// Goes on with a large body, whose first byte belongs at `offset` of `buffer`. Where it waits for more and the buffer
-    /// has room for all of it, `hold` keeps the buffer, and JavaScript is not called before the body is complete.
-    fn receive_body(
-        &mut self,
-        shared: &Shared,
-        realm: &Realm,
-        buffer: &mut [u8],
-        offset: usize,
-        hold: &dyn Fn() -> Result<HeldBuffer>,
-        wait: Wait,
-    ) -> std::result::Result<(), Code> {
-        let mut unattended = self.unattended.take();
-        if let Some(UnattendedBody::Failed { code, syscall }) = unattended.as_deref() {
-            shared.syscall.set(syscall);
-            return Err(*code);
-        }
-        if !self.decoder.in_body() {
-            self.decoder.begin_body();
-        }
-        let target = buffer.get_mut(offset..).unwrap_or_default();
-        let has_room = target.len() as u64 >= self.decoder.body_len();
-        let result = self.read_body(shared, target, wait);
-        if result == Err(WOULD_BLOCK) && has_room && self.transport != Transport::Stream {
-            if unattended.is_none() {
-                // Without it JavaScript reads on.
-                unattended = hold()
-                    .ok()
-                    .map(|buffer| Box::new(UnattendedBody::Reading { buffer, offset }));
-            }
-            self.unattended = unattended;
-        }
-        result?;
-        self.large = true;
-        let fds = self.decoder.finish();
-        self.deliver(shared, realm, fds)
-    }
-
-    /// Reads on in the body begun, whose first byte belongs at the start of `target`, until it is complete.
-    fn read_body(&mut self, shared: &Shared, target: &mut [u8], wait: Wait) -> std::result::Result<(), Code> {
-        let length = self.decoder.body_len();
-        let room = length.min(target.len() as u64) as usize;
-        loop {
-            let filled = self.decoder.body_filled();
-            if filled == length {
-                return Ok(());
-            }
-            let Some(rest) = target.get_mut(filled as usize..room).filter(|rest| !rest.is_empty()) else {
-                return Err(TARGET_FULL);
-            };
-            if self.decoder.buffered() > 0 {
-                self.decoder.fill(rest);
-                continue;
-            }
-            if self.ended {
-                self.decoder.end_of_stream();
-                return Err(MESSAGE_TRUNCATED);
-            }
-            if self.decoder.unclaimed() >= MAX_UNCLAIMED as usize {
-                return Err(PROTOCOL_ERROR);
-            }
-            self.may_read(shared, wait)?;
-            // The next header comes along, and a read that ends before its window says that there is nothing more.
-            let reaches_end = self.read_ahead && filled + rest.len() as u64 == length;
-            let mut scratch = shared.scratch.borrow_mut();
-            let beyond = &mut scratch[..if reaches_end { HEADER_WINDOW } else { 0 }];
-            let end = self.decoder.end();
-            let bytes = self.read(shared, &mut [IoSliceMut::new(rest), IoSliceMut::new(beyond)], end)?;
-            let body = bytes.min(rest.len());
-            self.decoder.filled_directly(body);
-            self.decoder.feed(&beyond[..bytes - body]);
-        }
-    }
-
-    /// JavaScript hears of each chance to read again.
-    pub(crate) fn attend(&mut self) {
-        if let Some(UnattendedBody::Reading { .. }) = self.unattended.as_deref() {
-            self.unattended = None;
-        }
-    }
-
-    /// Reads on in a large body without JavaScript; false where JavaScript has something to hear.
-    pub(crate) fn reads_on(&mut self, shared: &Shared) -> bool {
-        let Some(mut unattended) = self.unattended.take() else {
-            return false;
-        };
-        let UnattendedBody::Reading { buffer, offset } = &mut *unattended else {
-            self.unattended = Some(unattended);
-            return false;
-        };
-        if !buffer.refresh() {
-            return false;
-        }
-        let target = buffer.as_mut().get_mut(*offset..).unwrap_or_default();
-        match self.read_body(shared, target, Wait::Reported) {
-            Ok(()) => return false,
-            Err(WOULD_BLOCK) => {}
-            Err(code) => {
-                let syscall = shared.syscall.get();
-                *unattended = UnattendedBody::Failed { code, syscall };
-            }
-        }
-        let reads_on = matches!(*unattended, UnattendedBody::Reading { .. });
-        self.unattended = Some(unattended);
-        reads_on
-    }
-
     /// One byte at a boundary and its descriptors, of which there may be `max`.
     fn receive_record(
         &mut self,
@@ -477,7 +367,7 @@ impl Connection {
     }
 
     /// Leaves a message's descriptors with JavaScript.
-    fn deliver(&self, shared: &Shared, realm: &Realm, fds: Vec<OwnedFd>) -> std::result::Result<(), Code> {
+    pub(crate) fn deliver(&self, shared: &Shared, realm: &Realm, fds: Vec<OwnedFd>) -> std::result::Result<(), Code> {
         if self.decoder.descriptors_lost() {
             return Err(DESCRIPTORS_TRUNCATED);
         }
@@ -504,7 +394,7 @@ impl Connection {
 }
 
 /// Runs a receive and sends the acknowledgements it gave rise to.
-fn run(
+pub(crate) fn run(
     id: u32,
     timeout: f64,
     receive: impl FnOnce(&Shared, &Realm, &mut Connection, Wait) -> std::result::Result<(), Code>,
@@ -571,25 +461,6 @@ pub fn unread(id: u32, message: Uint8ArraySlice<'_>) -> Result<i32> {
     })
 }
 
-pub(crate) fn receive_body(
-    id: u32,
-    buffer: &mut [u8],
-    offset: usize,
-    hold: &dyn Fn() -> Result<HeldBuffer>,
-    timeout: f64,
-) -> Result<i32> {
-    run(id, timeout, |shared, realm, connection, wait| {
-        connection.receive_body(shared, realm, buffer, offset, hold, wait)
-    })
-}
-
-/// Makes a fresh buffer that a large body is to be read into, and those after it, cheaper to fill.
-#[napi]
-pub fn prepare_memory(mut buffer: Uint8ArraySlice<'_>) {
-    // SAFETY: as in `receive`.
-    ancillary::prepare_memory(unsafe { buffer.as_mut() });
-}
-
 pub(crate) fn receive_record(id: u32, max: usize, timeout: f64) -> Result<i32> {
     run(id, timeout, |shared, realm, connection, wait| {
         connection.receive_record(shared, realm, max, wait)
@@ -604,16 +475,4 @@ pub fn feed(id: u32, bytes: Uint8ArraySlice<'_>) -> Result<i32> {
         connection.decoder.feed(bytes.as_ref());
         0
     })
-}
-
-/// Reads no further into the buffer of the large message under way; returns how much of it has arrived.
-#[napi]
-pub fn leave_body(id: u32) -> Result<f64> {
-    let mut filled = 0;
-    with_connection(id, |_, _, connection| {
-        connection.attend();
-        filled = connection.decoder.body_filled();
-        0
-    })?;
-    Ok(filled as f64)
 }
