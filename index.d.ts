@@ -203,6 +203,9 @@ interface ReceiveManyOptions extends ReceiveOptions {
   readonly max?: number | undefined
 }
 
+/** What a descriptor refers to. */
+type FdKind = 'file' | 'directory' | 'pipe' | 'socket' | 'listener' | 'tty' | 'char' | 'block' | 'memfd' | 'anon'
+
 /** Who failed a handshake. */
 interface HandshakePeer {
   /** Its address, in the shape of {@link Listener.lastAccepted}. */
@@ -316,8 +319,6 @@ declare class Listener {
   [Symbol.dispose](): void
 }
 
-/** What a descriptor refers to. */
-type FdKind = 'file' | 'directory' | 'pipe' | 'socket' | 'listener' | 'tty' | 'char' | 'block' | 'memfd' | 'anon'
 /**
  * A descriptor that is ours to close: what is received, duplicated or detached. It is close-on-exec. Close it, take its
  * number, or turn it into something that owns it; a collected one is closed with a warning (`FDWIRE_FD_LEAK`).

@@ -11,8 +11,8 @@ import {
   createResponse,
   deliverThenAnswer,
   verifyResponse,
-} from '../lib/authentication.ts'
-import type { Authentication, AuthenticationOptions } from '../lib/authentication.ts'
+} from '../lib/authentication/steps.ts'
+import type { Authentication, AuthenticationOptions } from '../lib/authentication/steps.ts'
 import { frame } from './support/bytes.ts'
 import { HandshakePeer } from './support/handshakes.ts'
 import { report, startFixture } from './support/program.ts'

@@ -8,7 +8,7 @@ const header = '// Made by `npm run build:js` from index.ts and lib.\n'
 /** What lies above lib lies beside index.js. */
 const beside = {
   name: 'beside',
-  renderChunk: (code) => code.replace("'../binding.cjs'", "'./binding.cjs'"),
+  renderChunk: (code) => code.replace("'../../binding.cjs'", "'./binding.cjs'"),
 }
 
 process.chdir(fileURLToPath(new URL('..', import.meta.url)))

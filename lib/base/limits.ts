@@ -1,0 +1,123 @@
+import { checkOptions, checkSignal, checkTimeout } from './arguments.ts'
+import { AbortError, TimeoutError } from './errors.ts'
+
+/** How long a call may wait, and what ends it early. */
+export interface WaitOptions {
+  /** Rejects the call with an {@link AbortError} when aborted. */
+  readonly signal?: AbortSignal | undefined
+  /**
+   * Milliseconds, fractions rounded up; negative is 0: not to wait at all. `null` and `Infinity` wait for ever.
+   * When it is over the call rejects with a {@link TimeoutError}.
+   * @defaultValue `Infinity`
+   */
+  readonly timeout?: number | null | undefined
+}
+
+/** Checked {@link WaitOptions}: `timeout` is a whole number, 0 or more, or `Infinity`. */
+export interface Limits {
+  readonly signal: AbortSignal | undefined
+  readonly timeout: number
+}
+
+/** Waits for ever. */
+export const forEver: Limits = { signal: undefined, timeout: Infinity }
+
+/** The longest delay `setTimeout` takes. */
+const MAX_DELAY = 2 ** 31 - 1
+
+/** Checks wait options; `absent` is the timeout where none is given. */
+export function checkLimits(options: WaitOptions | undefined, absent: number = Infinity): Limits {
+  if (options === undefined && absent === Infinity) return forEver
+  checkOptions(options)
+  return {
+    signal: checkSignal(options?.signal, 'options.signal'),
+    timeout: checkTimeout(options?.timeout, 'options.timeout', absent),
+  }
+}
+
+/** Checks a positional timeout, or the options accepted in its place. */
+export function checkPositional(value: number | null | WaitOptions | undefined, absent: number): Limits {
+  if (typeof value === 'object' && value !== null) return checkLimits(value, absent)
+  return { signal: undefined, timeout: checkTimeout(value, 'timeout', absent) }
+}
+
+/**
+ * Calls `onTimeout` after at least so many milliseconds; returns how to take that back. Timers may fire a little early
+ * and overflow after 24 days: what is left is waited for. An unreferenced one lets the process end before.
+ */
+export function startTimer(milliseconds: number, onTimeout: () => void, referenced = true): () => void {
+  if (milliseconds === 0) {
+    // At once, but for a turn of the event loop: calls in a loop that do not wait must not starve it.
+    const immediate = setImmediate(onTimeout)
+    if (!referenced) immediate.unref()
+    return () => clearImmediate(immediate)
+  }
+  const deadline = performance.now() + milliseconds
+  let timer: NodeJS.Timeout
+  const check = (): void => {
+    const left = deadline - performance.now()
+    if (left <= 0) onTimeout()
+    else start(Math.ceil(left))
+  }
+  const start = (delay: number): void => {
+    timer = setTimeout(check, Math.min(delay, MAX_DELAY))
+    if (!referenced) timer.unref()
+  }
+  start(milliseconds)
+  return () => clearTimeout(timer)
+}
+
+type Resolve = (value: unknown) => void
+type Reject = (error: unknown) => void
+
+let resolveLast: Resolve
+let rejectLast: Reject
+/** One for all promises: a closure for each costs more than the promise. */
+const keep = (resolve: Resolve, reject: Reject): void => {
+  resolveLast = resolve
+  rejectLast = reject
+}
+
+/** A promise that others settle, and that a signal or a timeout rejects first. */
+export class Pending<T> {
+  readonly promise: Promise<T>
+  readonly #resolve: Resolve
+  readonly #reject: Reject
+  #release: (() => void) | undefined
+
+  /**
+   * `giveUp` is called when the signal or the timeout ends the wait. What keeps the process alive meanwhile is mostly
+   * what is waited for; where nothing else does, the timer is `referenced`.
+   */
+  constructor(limits: Limits = forEver, call = '', giveUp: () => void = () => {}, referenced = false) {
+    this.promise = new Promise(keep as (resolve: (value: T) => void, reject: Reject) => void)
+    this.#resolve = resolveLast
+    this.#reject = rejectLast
+    if (limits !== forEver) this.#limit(limits, call, giveUp, referenced)
+  }
+
+  #limit({ signal, timeout }: Limits, call: string, giveUp: () => void, referenced: boolean): void {
+    const end = (error: Error): void => {
+      giveUp()
+      this.reject(error)
+    }
+    const onAbort = (): void => end(new AbortError(signal?.reason))
+    signal?.addEventListener('abort', onAbort, { once: true })
+    const onTimeout = (): void => end(new TimeoutError(call, timeout))
+    const stop = timeout === Infinity ? undefined : startTimer(timeout, onTimeout, referenced)
+    this.#release = () => {
+      signal?.removeEventListener('abort', onAbort)
+      stop?.()
+    }
+  }
+
+  resolve(value: T): void {
+    this.#release?.()
+    this.#resolve(value)
+  }
+
+  reject(error: unknown): void {
+    this.#release?.()
+    this.#reject(error)
+  }
+}

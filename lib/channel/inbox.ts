@@ -1,0 +1,504 @@
+import { sources, report, descriptorWords } from '../native/environment.ts'
+import type { Source } from '../native/environment.ts'
+import {
+  AbortError,
+  BufferTooShort,
+  CodedError,
+  EOFError,
+  FdsCountError,
+  TimeoutError,
+  closedError,
+  invalidState,
+  systemError,
+  withoutFrames,
+} from '../base/errors.ts'
+import { UNPROVEN, spareBody, takeBody } from './memory.ts'
+import { claim, claimBehind, lengths, slabOffset } from './message-pool.ts'
+import { checkCode, hot, native } from '../native/binding.ts'
+import { OwnedFd } from '../descriptors/owned-fd.ts'
+import { Queue } from '../base/queue.ts'
+import { Pending, forEver } from '../base/limits.ts'
+import type { Limits } from '../base/limits.ts'
+
+const {
+  DESCRIPTORS_TRUNCATED,
+  DESCRIPTOR_COUNT,
+  END_OF_STREAM,
+  LARGE_BODY,
+  MESSAGE_TOO_LARGE,
+  MESSAGE_TRUNCATED,
+  NO_ROOM,
+  PROTOCOL_ERROR,
+  REPORT_DESCRIPTORS,
+  REPORT_LENGTH,
+  SPARE_FILLED,
+  TARGET_FULL,
+  TIMED_OUT,
+  WOULD_BLOCK,
+} = native
+const { closeDescriptor, receive, receiveBody, receiveInto, receiveRecord } = hot
+
+/** A message and the descriptors sent with it, which belong to the receiver. */
+export interface Message {
+  data: Buffer
+  fds: OwnedFd[]
+}
+
+/** Nothing to be had yet. */
+export const blocked: unique symbol = Symbol('blocked')
+export type Blocked = typeof blocked
+
+/** What a receive takes: one function for all calls of a kind, as closures cost more than a small message does. */
+export type Take<T> = (inbox: Inbox, maxLength: number, max: number) => T | Blocked
+
+/** What a receive asks for. */
+export interface Receiving {
+  readonly limits: Limits
+  readonly maxLength: number
+  readonly max: number
+}
+
+/** A receive that waits its turn. */
+interface Receive {
+  readonly pending: Pending<unknown>
+  readonly take: Take<unknown>
+  readonly asked: Receiving
+}
+
+/** A large message under way. */
+interface Body {
+  readonly length: number
+  buffer: Uint8Array
+  offset: number
+  /** The buffer is a caller's, who may give up waiting. */
+  readonly borrowed: boolean
+  /** That buffer is gone, and the beginning of the message with it. */
+  lost?: boolean
+}
+
+/** Shared by all who have none: most connections. */
+const none: readonly (() => void)[] = []
+const nothing: Buffer[] = []
+
+/** The receiving half of a connection: who waits, in order, and the message under way. */
+export class Inbox {
+  /** Whether it can receive: false once a message was too large. */
+  readable: boolean
+  readonly #id: number
+  readonly #owner: Source
+  readonly #receives = new Queue<Receive>()
+  /** Who is called at the next chance to read. */
+  #watchers: readonly (() => void)[] = none
+  #observers: readonly (() => void)[] = none
+  #body: Body | undefined
+  /** The length of the last message, where it was large: that of the next is mostly the same. */
+  #expected = 0
+  /** Messages taken from the native side and not delivered yet, the next one last, all without descriptors. */
+  #ahead = nothing
+  /** What went wrong behind messages that were delivered first. */
+  #failure: unknown
+  /** The native side will report the next chance to read. */
+  #armed = false
+  /** Until when the receive being made may block; undefined where it must not. */
+  #deadline: number | undefined
+  /** Fetches what the native side cannot read by itself: true when there is more. */
+  #refill: (() => boolean) | undefined
+  #warned = false
+  /** The peer closed: what is blocked stays so. */
+  #ended = false
+  #closed = false
+
+  constructor(id: number, owner: Source, readable: boolean) {
+    this.#id = id
+    this.#owner = owner
+    this.readable = readable
+  }
+
+  /** Whether nothing follows what was received. */
+  get ended(): boolean {
+    return this.#ended
+  }
+
+  /** Whether somebody waits. */
+  get waiting(): boolean {
+    return this.#receives.length > 0 || this.#watchers.length > 0
+  }
+
+  /** Takes what there is, or waits behind those that wait already. */
+  receive<T>(call: string, asked: Receiving, take: Take<T>): Promise<T> {
+    const { limits } = asked
+    if (limits.signal?.aborted) return Promise.reject(new AbortError(limits.signal.reason))
+    if (this.#receives.length === 0) {
+      try {
+        const result = this.#attempt(take, asked)
+        if (result !== blocked) return Promise.resolve(result)
+        if (this.#ended) return Promise.reject(new EOFError())
+      } catch (error) {
+        return Promise.reject(error)
+      }
+    }
+    const pending = limits === forEver ? new Pending<unknown>() : this.#limited(limits, call)
+    this.#receives.push({ pending, take, asked })
+    sources[this.#id] = this.#owner
+    return pending.promise as Promise<T>
+  }
+
+  /** What becomes of a receive that may be given up. */
+  #limited(limits: Limits, call: string): Pending<unknown> {
+    const pending: Pending<unknown> = new Pending<unknown>(limits, call, () => {
+      if (this.#receives.peek()?.pending === pending) this.#keepBody()
+      this.#receives.remove((receive) => receive.pending === pending)
+      this.#disarm()
+    })
+    return pending
+  }
+
+  /** Takes what there is, blocking until then. */
+  receiveSync<T>(call: string, asked: Receiving, take: Take<T>): T {
+    const { limits } = asked
+    if (limits.signal?.aborted) throw new AbortError(limits.signal.reason)
+    if (this.#refill !== undefined) throw invalidState('A connection over a stream cannot wait synchronously')
+    if (this.#receives.length > 0) throw invalidState('Another receive is waiting already')
+    this.#deadline = limits.timeout === Infinity ? Infinity : performance.now() + limits.timeout
+    try {
+      const result = this.#attempt(take, asked)
+      if (result !== blocked) return result
+      if (this.#ended) throw new EOFError()
+      this.#keepBody()
+      throw new TimeoutError(call, limits.timeout)
+    } finally {
+      this.#deadline = undefined
+    }
+  }
+
+  /** Has `refill` fetch what the native side cannot read. */
+  feedBy(refill: () => boolean): void {
+    this.#refill = refill
+  }
+
+  /** Whether a receive would find something, an error included; blocks for at most `timeout` milliseconds. */
+  poll(timeout = 0): boolean {
+    if (this.#failure !== undefined || this.#ahead.length > 0) return true
+    return this.#refill === undefined ? native.connectionPoll(this.#id, timeout) !== 0 : this.readAhead
+  }
+
+  /** Whether something was read ahead: what the descriptor's own readiness does not show. */
+  get readAhead(): boolean {
+    if (this.#failure !== undefined || this.#ahead.length > 0) return true
+    if (native.connectionReadAhead(this.#id) === 1) return true
+    try {
+      return this.#refill?.() === true
+    } catch (error) {
+      this.#failure = error
+      return true
+    }
+  }
+
+  /** Calls `observer` after each attempt to receive, which may have changed {@link readAhead}; returns how to end that. */
+  observeReadAhead(observer: () => void): () => void {
+    this.#observers = [...this.#observers, observer]
+    return () => {
+      const others = this.#observers.filter((other) => other !== observer)
+      this.#observers = others.length === 0 ? none : others
+    }
+  }
+
+  /** Waits until {@link poll} is true: false when the time is over. */
+  async waitReadable(limits: Limits): Promise<boolean> {
+    const check = (): void => {
+      if (this.#closed) pending.reject(closedError('connection'))
+      else if (this.poll()) pending.resolve(true)
+      else this.watch(check)
+    }
+    const pending = new Pending<boolean>(limits, 'poll', () => this.unwatch(check))
+    this.watch(check)
+    try {
+      return await pending.promise
+    } catch (error) {
+      if (error instanceof TimeoutError) return false
+      throw error
+    }
+  }
+
+  /** Calls back once, at the next chance to read or when the connection is closed. */
+  watch(callback: () => void): void {
+    this.#watchers = [...this.#watchers, callback]
+    this.#arm()
+  }
+
+  unwatch(callback: () => void): void {
+    const others = this.#watchers.filter((watcher) => watcher !== callback)
+    this.#watchers = others.length === 0 ? none : others
+    this.#disarm()
+  }
+
+  /** Serves those who wait, in order, as far as it goes. */
+  pump(): void {
+    this.#armed = false
+    this.#notify()
+    for (let receive = this.#receives.peek(); receive !== undefined; receive = this.#receives.peek()) {
+      try {
+        const result = this.#attempt(receive.take, receive.asked)
+        if (result !== blocked) receive.pending.resolve(result)
+        else if (this.#ended) receive.pending.reject(withoutFrames(() => new EOFError()))
+        else break
+      } catch (error) {
+        receive.pending.reject(error)
+      }
+      this.#receives.shift()
+    }
+    this.#disarm()
+  }
+
+  /** Nobody gets anything any more. */
+  close(): void {
+    this.#closed = true
+    this.#body = undefined
+    for (const { pending } of this.#receives.drain()) pending.reject(closedError('connection'))
+    this.#notify()
+  }
+
+  /** Takes the next message. */
+  takeBytes(maxLength: number): Buffer | Blocked {
+    const data = this.#take(maxLength)
+    if (data !== blocked) this.#discardDescriptors()
+    return data
+  }
+
+  /** Takes the next message into the caller's buffer: its length. */
+  takeInto(target: Uint8Array, offset: number): number | Blocked {
+    const space = target.length - offset
+    if (this.#body === undefined && this.#ahead.length === 0) {
+      const code = receiveInto(this.#id, target, offset, Infinity, this.#patience())
+      const length = report[REPORT_LENGTH] as number
+      if (code > 0) {
+        this.#discardDescriptors()
+        return length
+      }
+      if (code === LARGE_BODY && length <= space) this.#body = { length, buffer: target, offset, borrowed: true }
+      else if (code !== NO_ROOM && code !== LARGE_BODY) return this.#unreceived(code)
+    }
+    const borrowed = this.#body?.borrowed === true
+    const data = this.takeBytes(Infinity)
+    if (data === blocked) return blocked
+    if (data.length > space) throw new BufferTooShort(data)
+    if (!borrowed) target.set(data, offset)
+    return data.length
+  }
+
+  /** Takes the next message and its descriptors. */
+  takeMessage(maxLength: number): Message | Blocked {
+    const data = this.#take(maxLength)
+    if (data === blocked) return blocked
+    return { data, fds: report[REPORT_DESCRIPTORS] === 0 ? [] : this.#descriptors() }
+  }
+
+  /** Takes what messages there are. What goes wrong behind the first is kept for the next receive. */
+  takeMany(maxLength: number, max: number): Message[] | Blocked {
+    const messages: Message[] = []
+    try {
+      while (messages.length < max) {
+        const message = this.takeMessage(maxLength)
+        if (message === blocked) break
+        messages.push(message)
+        this.#takeAhead(messages, maxLength, max)
+        // What follows must not be waited for.
+        this.#deadline = undefined
+      }
+    } catch (error) {
+      if (messages.length === 0) throw error
+      this.#failure = error
+    }
+    if (messages.length === 0) return blocked
+    if (this.#receives.length === 0) this.#disarm()
+    return messages
+  }
+
+  /** Takes what came along with others: by itself each costs more. */
+  #takeAhead(messages: Message[], maxLength: number, max: number): void {
+    const ahead = this.#ahead
+    for (let data = ahead.at(-1); data !== undefined; data = ahead.at(-1)) {
+      if (messages.length === max || data.length > maxLength) return
+      messages.push({ data, fds: [] })
+      ahead.pop()
+    }
+  }
+
+  /** Takes a handle record of at most `max` descriptors. */
+  takeRecord(max: number): OwnedFd[] | Blocked {
+    if (this.#body !== undefined) throw invalidState('A message was received in part; receive the rest of it first')
+    this.unread()
+    const code = receiveRecord(this.#id, max, this.#patience())
+    return code === 0 ? this.#descriptors() : this.#unreceived(code)
+  }
+
+  /** Gives the native side back what was taken and not delivered. */
+  unread(): void {
+    for (const message of this.#ahead) native.unread(this.#id, message)
+    this.#ahead = nothing
+  }
+
+  #attempt<T>(take: Take<T>, { maxLength, max }: Receiving): T | Blocked {
+    try {
+      if (this.#failure !== undefined) {
+        const failure = this.#failure
+        this.#failure = undefined
+        throw failure
+      }
+      let result = take(this, maxLength, max)
+      while (result === blocked && !this.#ended && this.#refill?.() === true) result = take(this, maxLength, max)
+      return result
+    } finally {
+      if (this.#observers !== none) for (const observer of this.#observers) observer()
+    }
+  }
+
+  /** Milliseconds the next native call may block; negative where it must not. */
+  #patience(): number {
+    if (this.#deadline === undefined) return -1
+    return this.#deadline === Infinity ? Infinity : Math.max(0, this.#deadline - performance.now())
+  }
+
+  /** Calls those who watch, once. */
+  #notify(): void {
+    if (this.#watchers === none) return
+    const watchers = this.#watchers
+    this.#watchers = none
+    for (const watcher of watchers) watcher()
+  }
+
+  #arm(): void {
+    sources[this.#id] = this.#owner
+    this.#armed = true
+    const code = native.connectionAwaitRead(this.#id)
+    checkCode(code)
+  }
+
+  /** Where nobody waits any more, the native side need not tell. */
+  #disarm(): void {
+    if (!this.#armed || this.waiting) return
+    this.#armed = false
+    native.connectionForgetRead(this.#id)
+  }
+
+  #take(maxLength: number): Buffer | Blocked {
+    const ahead = this.#ahead.at(-1)
+    if (ahead !== undefined) {
+      report[REPORT_LENGTH] = ahead.length
+      report[REPORT_DESCRIPTORS] = 0
+      if (ahead.length > maxLength) return this.#unreceived(MESSAGE_TOO_LARGE)
+      this.#ahead.pop()
+      return ahead
+    }
+    if (this.#body !== undefined) return this.#takeBody(maxLength)
+    const spare = this.#expected > 0 ? spareBody(this.#expected) : undefined
+    const code = receive(this.#id, slabOffset(), maxLength, this.#patience(), spare)
+    if (code > 0) {
+      this.#expected = 0
+      const first = claim(lengths[0] as number)
+      if (code > 1) this.#ahead = claimBehind(code)
+      return first
+    }
+    const length = report[REPORT_LENGTH] as number
+    if (code === SPARE_FILLED) return takeBody(length)
+    if (code === LARGE_BODY) {
+      // What is expected and not here yet in full has begun in the spare buffer.
+      this.#body = { length, buffer: takeBody(Math.min(length, UNPROVEN)), offset: 0, borrowed: false }
+      return this.#takeBody(maxLength)
+    }
+    if (code !== NO_ROOM) return this.#unreceived(code)
+    const buffer = Buffer.allocUnsafeSlow(length)
+    receiveInto(this.#id, buffer, 0, maxLength, -1)
+    return buffer
+  }
+
+  /** Goes on with a large message. */
+  #takeBody(maxLength: number): Buffer | Blocked {
+    const body = this.#body as Body
+    if (body.length > maxLength) return this.#unreceived(MESSAGE_TOO_LARGE)
+    for (;;) {
+      const code = receiveBody(this.#id, body.buffer, body.offset, this.#patience())
+      if (code === TARGET_FULL) {
+        const larger = takeBody(Math.min(body.length, Math.max(UNPROVEN, body.buffer.length * 16)))
+        if (body.borrowed) {
+          // Only a caller's buffer that was transferred away is too small: the rest is read to be dropped.
+          body.lost = true
+          body.offset = 0
+        } else {
+          larger.set(body.buffer)
+        }
+        body.buffer = larger
+      } else if (code === 0) {
+        this.#body = undefined
+        if (body.lost) {
+          for (const fd of this.#descriptors()) fd.close()
+          throw invalidState('The buffer was transferred away while a message was written into it')
+        }
+        const { buffer, length } = body
+        if (body.borrowed) return Buffer.from(buffer.buffer, buffer.byteOffset + body.offset, length)
+        this.#expected = length <= UNPROVEN ? length : 0
+        return buffer as Buffer
+      } else {
+        if (code !== WOULD_BLOCK && code !== TIMED_OUT) this.#body = undefined
+        return this.#unreceived(code)
+      }
+    }
+  }
+
+  /** A caller gave up whose buffer holds the beginning of a message: it is kept for the next. */
+  #keepBody(): void {
+    const body = this.#body
+    if (body?.borrowed !== true) return
+    const filled = native.leaveBody(this.#id)
+    const buffer = takeBody(Math.min(body.length, Math.max(UNPROVEN, filled)))
+    buffer.set(body.buffer.subarray(body.offset, body.offset + filled))
+    this.#body = { length: body.length, buffer, offset: 0, borrowed: false }
+  }
+
+  /** The descriptors that came with what was received last. */
+  #descriptors(): OwnedFd[] {
+    const count = report[REPORT_DESCRIPTORS] as number
+    const fds: OwnedFd[] = []
+    for (let index = 0; index < count; index++) fds.push(OwnedFd.wrap(descriptorWords[index] as number))
+    return fds
+  }
+
+  #discardDescriptors(): void {
+    const count = report[REPORT_DESCRIPTORS] as number
+    if (count === 0) return
+    for (const fd of descriptorWords.subarray(0, count)) closeDescriptor(fd)
+    if (this.#warned) return
+    this.#warned = true
+    process.emitWarning(`${count} descriptors came with a message and were closed; receive it with recvMessage()`, {
+      code: 'FDWIRE_FDS_DISCARDED',
+    })
+  }
+
+  /** A receive that gave no message: nothing yet, or an error. */
+  #unreceived(code: number): Blocked {
+    const count = report[REPORT_LENGTH] as number
+    switch (code) {
+      case WOULD_BLOCK:
+        this.#armed = true
+        return blocked
+      case TIMED_OUT:
+        return blocked
+      case END_OF_STREAM:
+        this.#ended = true
+        return blocked
+      case MESSAGE_TRUNCATED:
+        throw new CodedError('ERR_MESSAGE_TRUNCATED', 'The peer closed the connection inside a message')
+      case MESSAGE_TOO_LARGE:
+        this.readable = false
+        throw new CodedError('ERR_MESSAGE_TOO_LARGE', `A message of ${count} bytes is over the limit`)
+      case PROTOCOL_ERROR:
+        throw new CodedError('ERR_PROTOCOL', 'What the peer sent is not a message')
+      case DESCRIPTOR_COUNT:
+        throw new FdsCountError(count)
+      case DESCRIPTORS_TRUNCATED:
+        throw new CodedError('ERR_FDS_TRUNCATED', 'Descriptors were lost on the way in: too many files are open')
+      default:
+        throw systemError(code, native.failedSyscall())
+    }
+  }
+}

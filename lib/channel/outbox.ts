@@ -1,0 +1,279 @@
+import { realm, report, sources } from '../native/environment.ts'
+import type { Source } from '../native/environment.ts'
+import { TimeoutError, closedError, invalidState, systemError } from '../base/errors.ts'
+import { hot, native } from '../native/binding.ts'
+import { Queue } from '../base/queue.ts'
+import { Pending } from '../base/limits.ts'
+
+const { send, sendFrames, sendRecord } = hot
+const { QUEUED, REPORT_QUEUED, REPORT_TURN, REPORT_WRITTEN, TIMED_OUT } = native
+
+/** A send that the kernel has not all of yet: done once it has this stream position. */
+interface Send {
+  readonly end: number
+  readonly pending: Pending<void>
+}
+
+/** Messages up to this size are put together with the others of the turn. */
+const STAGED = 4 * 1024
+
+/** Bytes of a small message's header: its length, big-endian. */
+const HEADER = 4
+
+/** Small messages of one turn, framed, in memory that the native side knows by a number. */
+class Stage {
+  readonly #frames = new Uint8Array(32 * 1024)
+  readonly number = native.registerStage(realm, this.#frames)
+  used = 0
+
+  /** False where there is no room. */
+  put(bytes: Uint8Array, offset: number, size: number): boolean {
+    const frames = this.#frames
+    const start = this.used + HEADER
+    if (start + size > frames.length) return false
+    frames[start - 4] = 0
+    frames[start - 3] = 0
+    frames[start - 2] = size >> 8
+    frames[start - 1] = size
+    frames.set(size === bytes.length ? bytes : bytes.subarray(offset, offset + size), start)
+    this.used = start + size
+    return true
+  }
+}
+
+/** Stages not in use: a connection has one only while messages wait in it. */
+const stages: Stage[] = []
+/** For a message that leaves at once. */
+const direct = new Stage()
+
+/** Takes queued bytes where the native side cannot write. */
+export interface Carrier {
+  /** The stream position up to which they are there. */
+  readonly written: number
+  /** Bytes it took that are not there yet. */
+  readonly length: number
+  /** Takes what is queued; `settle` is called when some is there, or with the error that ended it. */
+  write(settle: (error?: Error | null) => void): void
+}
+
+/** Those that wait for the end of the turn, when what they have leaves together. */
+let corked: Outbox[] | undefined
+/** One for all that is done at once. */
+const done = Promise.resolve()
+
+function uncork(): void {
+  const outboxes = corked ?? []
+  corked = undefined
+  for (const outbox of outboxes) outbox.uncork()
+}
+
+/** The sending half of a connection: which sends the kernel has, and which not yet. */
+export class Outbox {
+  /** Whether it can send. */
+  readonly writable: boolean
+  readonly #id: number
+  readonly #owner: Source
+  readonly #sends = new Queue<Send>()
+  /** What is written now waits until {@link uncork}. */
+  #corked = false
+  /** The turn of the native side in which something was written at once. */
+  #turn = 0
+  #stage: Stage | undefined
+  /** Settles those in the stage together. */
+  #staged: Pending<void> | undefined
+  #drained: (() => void) | undefined
+  #carrier: Carrier | undefined
+
+  constructor(id: number, owner: Source, writable: boolean) {
+    this.#id = id
+    this.#owner = owner
+    this.writable = writable
+  }
+
+  /** Whether something waits for the kernel. */
+  get waiting(): boolean {
+    return this.#sends.length > 0 || this.#stage !== undefined
+  }
+
+  /** Bytes that wait for the kernel. */
+  get length(): number {
+    const stage = this.#stage
+    return native.queuedLength(this.#id) + (stage?.used ?? 0) + (this.#carrier?.length ?? 0)
+  }
+
+  /** Sends a message, after the first `descriptors` descriptor words. */
+  send(bytes: Uint8Array, offset: number, size: number, descriptors: number): Promise<void> {
+    // Descriptors leave by themselves: nothing is gained by waiting, and those that wait have to be duplicated.
+    const cork = this.#cork() && descriptors === 0
+    if (cork && size <= STAGED) return this.#put(bytes, offset, size)
+    return this.#sent(this.#write(bytes, offset, size, descriptors, cork))
+  }
+
+  /** Sends the first `descriptors` descriptor words in a handle record. */
+  sendRecord(descriptors: number): Promise<void> {
+    this.#cork()
+    this.#unstage(false)
+    return this.#sent(sendRecord(this.#id, descriptors, 0))
+  }
+
+  /** Sends a message, and blocks until the kernel has it. */
+  sendSync(bytes: Uint8Array, offset: number, size: number, descriptors: number, timeout: number): void {
+    this.#checkSync()
+    this.#sentSync(this.#write(bytes, offset, size, descriptors, false), timeout)
+  }
+
+  /** Sends a handle record, and blocks until the kernel has it. */
+  sendRecordSync(descriptors: number, timeout: number): void {
+    this.#checkSync()
+    this.#unstage(false)
+    this.#sentSync(sendRecord(this.#id, descriptors, 0), timeout)
+  }
+
+  /** Has `carrier` take what is queued. */
+  carryBy(carrier: Carrier): void {
+    this.#carrier = carrier
+  }
+
+  /** Blocks until the kernel has all that was sent, or cannot have it. */
+  flushSync(timeout: number): void {
+    this.#corked = false
+    this.#unstage(true)
+    if (this.#sends.length > 0) this.#sentSync(QUEUED, timeout)
+  }
+
+  /** What was written in this turn leaves. */
+  uncork(): void {
+    if (!this.#corked) return
+    this.#corked = false
+    this.#turn = 0
+    if (this.#canFlush) return this.#unstage(false)
+    this.#unstage(true)
+    if (this.#sends.length === 0) return
+    if (this.#carrier === undefined) this.#settle(native.flush(this.#id))
+    else this.#carrier.write((error) => this.#complete(this.#carrier?.written ?? 0, error ? () => error : undefined))
+  }
+
+  /** Settles the sends that are done, or failed. */
+  settle(): void {
+    this.#settle(native.sent(this.#id))
+  }
+
+  /** Resolves when every send is settled. */
+  drain(): Promise<void> {
+    this.uncork()
+    if (!this.waiting) return Promise.resolve()
+    return new Promise((resolve) => (this.#drained = resolve))
+  }
+
+  /** Nothing is sent any more. */
+  close(): void {
+    this.#dropStage()?.reject(closedError('connection'))
+    for (const { pending } of this.#sends.drain()) pending.reject(closedError('connection'))
+    this.#drained?.()
+  }
+
+  /** Whether what is in the stage may go to the kernel by itself. */
+  get #canFlush(): boolean {
+    return this.#sends.length === 0 && this.#carrier === undefined
+  }
+
+  /** Hands a message to the native side, behind what is in the stage. */
+  #write(bytes: Uint8Array, offset: number, size: number, descriptors: number, cork: boolean): number {
+    this.#unstage(cork)
+    if (descriptors > 0 || size > STAGED) return send(this.#id, bytes, offset, size, descriptors, cork ? 1 : 0)
+    direct.used = 0
+    direct.put(bytes, offset, size)
+    return sendFrames(this.#id, direct.number, direct.used, cork ? 1 : 0)
+  }
+
+  /** Puts a small message with the others of this turn. */
+  #put(bytes: Uint8Array, offset: number, size: number): Promise<void> {
+    if (this.#stage?.put(bytes, offset, size) !== true) {
+      // A full one need not wait.
+      this.#unstage(!this.#canFlush)
+      this.#stage = stages.pop() ?? new Stage()
+      this.#staged = new Pending<void>()
+      sources[this.#id] = this.#owner
+      this.#stage.put(bytes, offset, size)
+    }
+    return (this.#staged as Pending<void>).promise
+  }
+
+  #dropStage(): Pending<void> | undefined {
+    const stage = this.#stage
+    if (stage === undefined) return undefined
+    stage.used = 0
+    stages.push(stage)
+    this.#stage = undefined
+    return this.#staged
+  }
+
+  /** Hands the stage to the native side, ahead of what comes next: to be sent, or with `cork` to be queued. */
+  #unstage(cork: boolean): void {
+    if (this.#stage === undefined) return
+    const code = sendFrames(this.#id, this.#stage.number, this.#stage.used, cork ? 1 : 0)
+    const pending = this.#dropStage() as Pending<void>
+    if (code === QUEUED) this.#sends.push({ end: report[REPORT_QUEUED] as number, pending })
+    else if (code === 0) pending.resolve()
+    else pending.reject(systemError(code, native.failedSyscall()))
+    if (!this.waiting) this.#drained?.()
+  }
+
+  /** Whether something was written in this turn already: more may follow, and the rest leaves together when it ends. */
+  #cork(): boolean {
+    if (this.#corked) return true
+    const turn = report[REPORT_TURN] as number
+    const isFirst = turn === 0 || turn !== this.#turn
+    // The native side numbers the turns it begins; of others only a microtask tells the end. A carrier needs the end.
+    if (isFirst && turn !== 0 && this.#carrier === undefined) {
+      this.#turn = turn
+      return false
+    }
+    this.#corked = true
+    if (corked === undefined) {
+      corked = [this]
+      // Half a microsecond less than queueMicrotask(), which makes an AsyncResource.
+      void done.then(uncork)
+    } else {
+      corked.push(this)
+    }
+    return !isFirst
+  }
+
+  /** The promise of a send that gave `code`. */
+  #sent(code: number): Promise<void> {
+    if (code === 0) return done
+    if (code !== QUEUED) return Promise.reject(systemError(code, native.failedSyscall()))
+    const pending = new Pending<void>()
+    this.#sends.push({ end: report[REPORT_QUEUED] as number, pending })
+    sources[this.#id] = this.#owner
+    return pending.promise
+  }
+
+  #checkSync(): void {
+    if (this.#carrier !== undefined) throw invalidState('A connection over a stream cannot wait synchronously')
+  }
+
+  #sentSync(code: number, timeout: number): void {
+    if (code === 0) return
+    const status = code === QUEUED ? native.flushWait(this.#id, timeout) : code
+    if (code === QUEUED) this.#settle(status === TIMED_OUT ? QUEUED : status)
+    if (status === TIMED_OUT) throw new TimeoutError('send', timeout)
+    if (status < 0) throw systemError(status, native.failedSyscall())
+  }
+
+  #settle(code: number): void {
+    const syscall = code < 0 ? native.failedSyscall() : ''
+    this.#complete(report[REPORT_WRITTEN] as number, code < 0 ? () => systemError(code, syscall) : undefined)
+  }
+
+  /** Resolves the sends up to a stream position; with a failure, rejects the rest. */
+  #complete(written: number, failure: (() => Error) | undefined): void {
+    for (let send = this.#sends.peek(); send !== undefined && send.end <= written; send = this.#sends.peek()) {
+      send.pending.resolve()
+      this.#sends.shift()
+    }
+    if (failure !== undefined) for (const { pending } of this.#sends.drain()) pending.reject(failure())
+    if (!this.waiting) this.#drained?.()
+  }
+}

@@ -1,0 +1,111 @@
+import { isUtf8 } from 'node:buffer'
+import { isIP } from 'node:net'
+import type { SocketAddress } from '../../binding.cjs'
+import { invalidArgumentType, invalidArgumentValue, outOfRange, unknownHost } from '../base/errors.ts'
+import type { SystemErrorDetails } from '../base/errors.ts'
+import type { FdLike } from '../descriptors/fd-like.ts'
+import { native } from '../native/binding.ts'
+
+/** A host (name or number) and a port. */
+export interface InternetAddress {
+  readonly host: string
+  readonly port: number
+}
+
+/**
+ * Where to connect or listen: a path, as string or bytes, with a leading NUL for a Linux abstract name of exactly that
+ * length; `{ path }`; `{ host, port }`; or `{ fd }`, whose descriptor is duplicated.
+ */
+export type Address =
+  | string
+  | Uint8Array
+  | { readonly path: string | Uint8Array }
+  | InternetAddress
+  | { readonly fd: number }
+
+/**
+ * The address of a socket, in a shape that {@link connect} takes: a path, as Buffer where it starts with NUL or is not
+ * UTF-8; `''` for an unnamed unix socket; `{ host, port }`, both numeric.
+ */
+export type PeerAddress = string | Buffer | InternetAddress
+
+/** A checked path. */
+export interface UnixTarget {
+  readonly kind: 'unix'
+  readonly path: Buffer
+  /** The same, as addresses are given back. */
+  readonly address: PeerAddress
+}
+
+/** A checked host and port. */
+export interface InternetTarget {
+  readonly kind: 'internet'
+  readonly host: string
+  readonly port: number
+}
+
+/** A checked {@link Address}. */
+export type Target = UnixTarget | InternetTarget | { readonly kind: 'fd'; readonly fd: FdLike }
+
+export function checkPath(path: unknown, name: string): UnixTarget {
+  if (typeof path !== 'string' && !(path instanceof Uint8Array)) {
+    throw invalidArgumentType(name, 'a path', path)
+  }
+  const bytes = typeof path === 'string' ? Buffer.from(path) : Buffer.from(path)
+  if (bytes.length === 0) throw invalidArgumentValue(name, 'is empty')
+  if (bytes.indexOf(0, 1) !== -1 && bytes[0] !== 0) throw invalidArgumentValue(name, 'has a NUL in it')
+  const address = typeof path === 'string' && bytes[0] !== 0 ? path : pathAddress(bytes)
+  return { kind: 'unix', path: bytes, address }
+}
+
+function checkInternet({ host, port }: { host?: unknown; port?: unknown }, name: string): InternetTarget {
+  if (typeof host !== 'string') throw invalidArgumentType(`${name}.host`, 'a string', host)
+  if (host === '') throw invalidArgumentValue(`${name}.host`, 'is empty')
+  if (typeof port !== 'number') throw invalidArgumentType(`${name}.port`, 'a number', port)
+  if (!Number.isInteger(port) || port < 0 || port > 65535) throw outOfRange(`${name}.port`, '0 to 65535', port)
+  return { kind: 'internet', host, port }
+}
+
+export function checkAddress(address: unknown, name = 'address'): Target {
+  if (typeof address !== 'object' || address === null || address instanceof Uint8Array) return checkPath(address, name)
+  if ('path' in address) return checkPath(address.path, `${name}.path`)
+  if ('fd' in address) return { kind: 'fd', fd: address.fd as FdLike }
+  if ('host' in address || 'port' in address) return checkInternet(address, name)
+  throw invalidArgumentValue(name, 'is neither a path nor { path }, { host, port } or { fd }')
+}
+
+/** The numeric addresses of a host, at least one. */
+export async function resolveHost(host: string): Promise<string[]> {
+  if (isIP(host) !== 0) return [host]
+  const { lookup } = process.getBuiltinModule('node:dns/promises')
+  const addresses = await lookup(host, { all: true })
+  return addresses.map(({ address }) => address)
+}
+
+/** As {@link resolveHost}, blocking. */
+export function resolveHostSync(host: string): string[] {
+  if (isIP(host) !== 0) return [host]
+  const addresses = native.resolveHost(host)
+  if (addresses.length === 0) throw unknownHost(host)
+  return addresses
+}
+
+function pathAddress(path: Buffer): string | Buffer {
+  return path[0] === 0 || !isUtf8(path) ? path : path.toString()
+}
+
+/** The address of a descriptor's end, or of the other; `''` where it has none. */
+export function socketAddress(fd: number, peer: boolean): PeerAddress {
+  const address: SocketAddress | null = native.socketAddress(fd, peer)
+  if (address?.path) return pathAddress(address.path)
+  if (address?.host !== undefined) return { host: address.host, port: address.port ?? 0 }
+  return ''
+}
+
+/** What an error about an address says of it. */
+export function addressDetails(target: Target): SystemErrorDetails {
+  if (target.kind === 'internet') return { address: target.host, port: target.port }
+  if (target.kind === 'fd') return {}
+  const path = target.path.toString().replaceAll('\0', '@')
+  return { path, address: path }
+}

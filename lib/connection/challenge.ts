@@ -1,0 +1,47 @@
+import { authenticate } from '../authentication/drive.ts'
+import { answerChallenge as answer, checkAuthentication, deliverChallenge as deliver } from '../authentication/steps.ts'
+import type { AuthenticationOptions, Handshake } from '../authentication/steps.ts'
+import type { Connection } from './connection.ts'
+import { invalidArgumentType } from '../base/errors.ts'
+
+type ChallengeOptions = Omit<AuthenticationOptions, 'authKey'>
+
+/**
+ * Has the peer prove that it has the key: half of the handshake, for connections that no `connect` or `Listener` made,
+ * such as those over a stream. A listener delivers, then answers; a client answers, then delivers. Python's
+ * `multiprocessing.connection.deliver_challenge`.
+ *
+ * @throws {@link AuthenticationError} if it has not; what sends and receives throw; `ERR_INVALID_ARG_TYPE`,
+ *   `ERR_INVALID_ARG_VALUE`.
+ */
+export function deliverChallenge(
+  connection: Connection,
+  authKey: Uint8Array | string,
+  options?: ChallengeOptions,
+): Promise<void> {
+  return half(connection, deliver, { ...options, authKey })
+}
+
+/**
+ * Proves to the peer that we have the key: the other half. Python's `multiprocessing.connection.answer_challenge`.
+ *
+ * @throws {@link AuthenticationError} if the peer says no, or asks for too weak a digest; otherwise as
+ *   {@link deliverChallenge}.
+ */
+export function answerChallenge(
+  connection: Connection,
+  authKey: Uint8Array | string,
+  options?: ChallengeOptions,
+): Promise<void> {
+  return half(connection, answer, { ...options, authKey })
+}
+
+async function half(
+  connection: Connection,
+  steps: (authentication: NonNullable<ReturnType<typeof checkAuthentication>>) => Handshake,
+  options: AuthenticationOptions,
+): Promise<void> {
+  const authentication = checkAuthentication(options)
+  if (authentication === undefined) throw invalidArgumentType('authKey', 'a string or Uint8Array', undefined)
+  await authenticate(connection, steps(authentication), connection.maxMessageSize)
+}

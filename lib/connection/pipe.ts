@@ -1,0 +1,29 @@
+import { Connection } from './connection.ts'
+import { checkConnectionOptions } from '../channel/options.ts'
+import { checkFlag } from '../base/arguments.ts'
+import type { ConnectionOptions } from '../channel/options.ts'
+import { checkCode, native } from '../native/binding.ts'
+
+export interface PipeOptions extends ConnectionOptions {
+  /**
+   * Whether both ends send and receive: a pair of unix sockets. `false` makes a one-way OS pipe, the reading end first,
+   * that carries no descriptors.
+   * @defaultValue true
+   */
+  readonly duplex?: boolean | undefined
+}
+
+/**
+ * Two connections that are each other's peer. The ends are blocking, so that a child process of any language can inherit
+ * one: `spawn(command, args, { stdio: [0, 1, 2, end.fd] })`, which is its descriptor 3. Python's
+ * `multiprocessing.connection.Pipe`.
+ *
+ * @throws EMFILE, ENFILE; `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`.
+ */
+export function pipe(options?: PipeOptions): [Connection, Connection] {
+  const settings = checkConnectionOptions(options)
+  const duplex = checkFlag(options?.duplex, 'options.duplex', true)
+  const [first, second] = native.descriptorPair(duplex) as [number, number]
+  checkCode(first)
+  return [Connection.open(first, settings, ''), Connection.open(second, settings, '')]
+}

@@ -1,0 +1,251 @@
+import { Server, Socket } from 'node:net'
+import type { SocketConstructorOpts } from 'node:net'
+import { Connection } from '../connection/connection.ts'
+import type { ConnectionOptions } from '../channel/options.ts'
+import { closedError, invalidArgumentType, invalidFdType } from '../base/errors.ts'
+import { fdNumber } from './fd-like.ts'
+import { isListener, isStream, kindOf } from './kind.ts'
+import type { FdKind } from './kind.ts'
+import type { FdLike } from './fd-like.ts'
+import { Listener } from '../connection/listener.ts'
+import type { ListenerOptions } from '../connection/listener.ts'
+import { inspectable } from '../base/inspect.ts'
+import { checkCode, hot, native } from '../native/binding.ts'
+
+let warned = false
+const endOfTurn = Promise.resolve()
+
+const { closeDescriptor } = hot
+
+const collected = new FinalizationRegistry<number>((fd) => {
+  closeDescriptor(fd)
+  if (warned) return
+  warned = true
+  process.emitWarning(`Descriptor ${fd} was garbage collected without having been closed; it is closed now`, {
+    type: 'ResourceWarning',
+    code: 'FDWIRE_FD_LEAK',
+  })
+})
+
+/** Registering costs more than all else about a descriptor, and most are closed in the turn they came in. */
+let unregistered: OwnedFd[] = []
+/** So many wait for the end of the turn at the most: a loop of Sync calls has none. */
+const MAX_UNREGISTERED = 256
+
+/**
+ * A descriptor that is ours to close: what is received, duplicated or detached. It is close-on-exec. Close it, take its
+ * number, or turn it into something that owns it; a collected one is closed with a warning (`FDWIRE_FD_LEAK`).
+ */
+export class OwnedFd {
+  static {
+    inspectable(this.prototype, (object) => object.#describe())
+  }
+
+  /** When all that waited for a message has gone on: ticks come after the microtasks that they are asked for in. */
+  static #registerLater(): void {
+    process.nextTick(OwnedFd.#registerOpen)
+  }
+
+  /** Has those that are still open closed when they are collected. */
+  static #registerOpen(): void {
+    const made = unregistered
+    unregistered = []
+    for (const owned of made) {
+      if (owned.#fd === -1) continue
+      collected.register(owned, owned.#fd, owned)
+      owned.#registered = true
+    }
+  }
+
+  #fd: number
+  #registered = false
+  readonly #name: string | undefined
+
+  private constructor(fd: number, name?: string) {
+    this.#fd = fd
+    this.#name = name
+    const count = unregistered.push(this)
+    if (count === 1) void endOfTurn.then(OwnedFd.#registerLater)
+    else if (count === MAX_UNREGISTERED) OwnedFd.#registerOpen()
+  }
+
+  /** @internal Of a number that the native side holds for us. */
+  static wrap(fd: number, name?: string): OwnedFd {
+    return new OwnedFd(fd, name)
+  }
+
+  /**
+   * Adopts an open descriptor: it is this object's from now on, and close-on-exec. When this throws, it is still the
+   * caller's.
+   *
+   * @throws EBADF if it is not open; `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`.
+   */
+  static fromFd(fd: number): OwnedFd {
+    if (typeof fd !== 'number') throw invalidArgumentType('fd', 'a number', fd)
+    return new OwnedFd(adopt(fd))
+  }
+
+  /**
+   * A close-on-exec copy of somebody else's descriptor (`fcntl` F_DUPFD_CLOEXEC).
+   *
+   * @throws EBADF, EMFILE; `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_FD_TYPE`, `ERR_INVALID_STATE`.
+   */
+  static dup(fd: FdLike): OwnedFd {
+    return new OwnedFd(checkCode(native.descriptorDuplicate(fdNumber(fd))))
+  }
+
+  /** The number, -1 once closed or taken. */
+  get fd(): number {
+    return this.#fd
+  }
+
+  /** The name a service manager gave it, if any. */
+  get name(): string | undefined {
+    return this.#name
+  }
+
+  /**
+   * What it refers to. `'listener'` is a listening socket, `'memfd'` one of memfd_create(2), `'anon'` what has no file:
+   * an epoll instance, eventfd, pidfd and the like.
+   *
+   * @throws `ERR_CLOSED`
+   */
+  get kind(): FdKind {
+    return kindOf(this.#open())
+  }
+
+  /**
+   * Whether a program started from here gets it (not close-on-exec).
+   *
+   * @throws `ERR_CLOSED`
+   */
+  get inheritable(): boolean {
+    return checkCode(native.descriptorInheritable(this.#open())) === 1
+  }
+
+  set inheritable(inheritable: boolean) {
+    if (typeof inheritable !== 'boolean') throw invalidArgumentType('inheritable', 'a boolean', inheritable)
+    checkCode(native.descriptorSetInheritable(this.#open(), inheritable))
+  }
+
+  /**
+   * Gives the descriptor up: its number is the caller's to close.
+   *
+   * @throws `ERR_CLOSED`
+   */
+  take(): number {
+    const fd = this.#open()
+    this.#forget()
+    native.descriptorRelease(fd)
+    return fd
+  }
+
+  /**
+   * A close-on-exec copy.
+   *
+   * @throws `ERR_CLOSED`; EMFILE.
+   */
+  dup(): OwnedFd {
+    return new OwnedFd(checkCode(native.descriptorDuplicate(this.#open())), this.#name)
+  }
+
+  /** Closes the descriptor. Closing again does nothing. */
+  close(): void {
+    if (this.#fd === -1) return
+    closeDescriptor(this.#fd)
+    this.#forget()
+  }
+
+  [Symbol.dispose](): void {
+    this.close()
+  }
+
+  /**
+   * A `net.Socket` that owns the descriptor: a connected stream socket or a pipe.
+   *
+   * @throws `ERR_INVALID_FD_TYPE` for anything else, `ERR_CLOSED`; the descriptor stays here then.
+   */
+  toSocket(options?: Omit<SocketConstructorOpts, 'fd'>): Socket {
+    this.#expect('a stream socket or a pipe', isStream)
+    const socket = new Socket({ readable: true, writable: true, ...options, fd: this.#fd })
+    this.take()
+    return socket
+  }
+
+  /**
+   * A `net.Server` that owns the descriptor, a listening socket, and is listening already.
+   *
+   * @throws `ERR_INVALID_FD_TYPE` for anything else, `ERR_CLOSED`; the descriptor stays here then.
+   */
+  toServer(options?: { readonly allowHalfOpen?: boolean; readonly pauseOnConnect?: boolean }): Server {
+    this.#expect('a listening stream socket', isListener)
+    const server = new Server(options)
+    server.listen({ fd: this.#fd })
+    this.take()
+    return server
+  }
+
+  /**
+   * A {@link Connection} that owns the descriptor, as `Connection.fromFd` makes it.
+   *
+   * @throws `ERR_INVALID_FD_TYPE` unless it is a stream socket, a pipe or a terminal; `ERR_CLOSED`.
+   */
+  toConnection(options?: ConnectionOptions): Connection {
+    return Connection.fromFd(this, options)
+  }
+
+  /**
+   * A {@link Listener} that owns the descriptor, as `Listener.fromFd` makes it.
+   *
+   * @throws `ERR_INVALID_FD_TYPE` unless it is a listening stream socket; `ERR_CLOSED`.
+   */
+  toListener(options?: ListenerOptions): Listener {
+    return Listener.fromFd(this, options)
+  }
+
+  #describe(): string {
+    const kind = this.#fd === -1 ? 'closed' : `'${kindOf(this.#fd)}'`
+    const name = this.#name === undefined ? '' : `, name: '${this.#name}'`
+    return `OwnedFd { fd: ${this.#fd}, kind: ${kind}${name} }`
+  }
+
+  /** @internal Gives the descriptor to the native side, which knows it by its number. */
+  surrender(): number {
+    const fd = this.#open()
+    this.#forget()
+    return fd
+  }
+
+  #forget(): void {
+    if (this.#registered) collected.unregister(this)
+    this.#fd = -1
+  }
+
+  #open(): number {
+    if (this.#fd === -1) throw closedError('descriptor')
+    return this.#fd
+  }
+
+  #expect(what: string, test: (fd: number, kind: FdKind) => boolean): void {
+    const fd = this.#open()
+    const kind = kindOf(fd)
+    if (!test(fd, kind)) throw invalidFdType(`The descriptor is not ${what} but a ${kind}`)
+  }
+}
+
+/** Has the native side hold a descriptor that was somebody else's. */
+function adopt(fd: number): number {
+  return checkCode(native.descriptorAdopt(fdNumber(fd)))
+}
+
+/**
+ * Adopts what `X.fromFd` was given, once `test` accepts it: the native side holds it afterwards. When this throws, the
+ * descriptor is where it was.
+ */
+export function adoptFd(fd: number | OwnedFd, what: string, test: (fd: number, kind: FdKind) => boolean): number {
+  if (typeof fd !== 'number' && !(fd instanceof OwnedFd)) throw invalidArgumentType('fd', 'a number or OwnedFd', fd)
+  const number = fdNumber(fd)
+  const kind = kindOf(number)
+  if (!test(number, kind)) throw invalidFdType(`Descriptor ${number} is not ${what} but a ${kind}`)
+  return fd instanceof OwnedFd ? fd.surrender() : adopt(number)
+}
