@@ -1,10 +1,11 @@
 // npm run bench -- [--only <work>]... [--peers a,b] [--rounds 5] [--quick] [--cpu n] [--json file] [--markdown file]
+//   [--against <another built checkout>]: its fdwire takes part too, as 'fdwire (other)'
 //
 // Runs every work with every peer, round by round, pinned to one CPU and unpinned, and prints the medians as a table.
 import { writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { peers } from './lib/peers.mjs'
+import { peers, peersOf } from './lib/peers.mjs'
 import { markdown, rows, TRUSTED_ROUNDS } from './lib/report.mjs'
 import { environment, installPeers, pinning } from './lib/setup.mjs'
 import { trial } from './lib/trial.mjs'
@@ -19,6 +20,7 @@ const { values: options } = parseArgs({
     cpu: { type: 'string' },
     json: { type: 'string' },
     markdown: { type: 'string' },
+    against: { type: 'string' },
   },
 })
 
@@ -32,10 +34,17 @@ const contenderOf = (entry) => {
   const { label, peer, params } = typeof entry === 'string' ? { label: entry, peer: entry } : entry
   return { label, name: peer, peer: peers[peer], params }
 }
+/** The same contender of another checkout. */
+const others = options.against === undefined ? {} : peersOf(options.against)
+const othersOf = ({ label, name, params }) => {
+  const peer = others[name]
+  return peer === undefined ? [] : [{ label: `${label} (other)`, name, peer, params }]
+}
 const chosenWorks = works
   .filter(({ name }) => options.only?.some((part) => name.includes(part)) ?? true)
   .map((work) => {
-    const contenders = work.contenders.map(contenderOf)
+    const own = work.contenders.map(contenderOf)
+    const contenders = own.flatMap((contender) => [contender, ...othersOf(contender)])
     return {
       ...work,
       subject: contenders[0].label,

@@ -1,5 +1,6 @@
 // The peers by name: which program each is, and how it is told apart from others of the same program.
 import { execFileSync } from 'node:child_process'
+import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { compile } from './setup.mjs'
 
@@ -8,6 +9,15 @@ const script = (name, params = {}) => ({ command: () => [process.execPath, path(
 
 export const waker = [process.execPath, path('waker.mjs')]
 export const importTime = [process.execPath, path('import-time.mjs')]
+
+/** The fdwire of another checkout, run by the programs there. */
+export const peersOf = (checkout) =>
+  Object.fromEntries(
+    ['fdwire', 'fdwire-sync'].map((name) => [
+      name.replace('-', ' '),
+      { command: () => [process.execPath, resolve(checkout, `benchmark/peers/${name}.mjs`)], params: {} },
+    ]),
+  )
 
 let executable
 const python = () => {
