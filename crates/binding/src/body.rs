@@ -10,8 +10,8 @@ use napi_derive::napi;
 use crate::codes::{MAX_UNCLAIMED, MESSAGE_TRUNCATED, PROTOCOL_ERROR, TARGET_FULL, WOULD_BLOCK};
 use crate::connection::{Connection, Transport, with_connection};
 use crate::environment::Shared;
-use crate::held_buffer::HeldBuffer;
-use crate::realm::Realm;
+use crate::napi::held_buffer::HeldBuffer;
+use crate::napi::realm::Realm;
 use crate::receive::{Code, HEADER_WINDOW, Wait, run};
 
 /// A body that is read without JavaScript, which hears of it when it is complete. Its first byte belongs at `offset` of

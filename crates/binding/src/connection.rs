@@ -16,9 +16,9 @@ use crate::body::{Failure, UnattendedBody};
 use crate::codes::{READABLE, WRITABLE, duration};
 use crate::descriptors::bad_descriptor;
 use crate::environment::{self, Entry, Environment, Shared, Source};
-use crate::held_buffer::HeldBuffer;
 use crate::listener::Accepted;
-use crate::realm::Realm;
+use crate::napi::held_buffer::HeldBuffer;
+use crate::napi::realm::Realm;
 use crate::socket;
 
 /// What system calls the descriptor takes.

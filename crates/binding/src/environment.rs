@@ -12,8 +12,8 @@ use napi_derive::napi;
 use slab::Slab;
 
 use crate::connection::Connection;
-use crate::driver::{self, Driver};
-use crate::realm::Realm;
+use crate::driver::{Driver, Hooks};
+use crate::napi::realm::Realm;
 use crate::watch::Watch;
 
 /// The read buffer that all connections share: an idle one holds none.
@@ -41,7 +41,7 @@ pub(crate) struct Entry {
 /// What sources use while one of them is borrowed.
 pub(crate) struct Shared {
     pub(crate) reactor: RefCell<Reactor>,
-    pub(crate) driver: RefCell<Option<Box<dyn Driver>>>,
+    pub(crate) driver: RefCell<Option<Driver>>,
     /// Those that JavaScript knows, each at its number: the lowest free one is what a new descriptor gets.
     descriptors: RefCell<Vec<Option<OwnedFd>>>,
     pub(crate) scratch: RefCell<Box<[u8]>>,
@@ -237,16 +237,16 @@ impl Environment {
     }
 }
 
-/// Called by the driver when the reactor's descriptor is readable.
-pub(crate) fn turn() {
+/// A hook of the driver: called when the reactor's descriptor is readable.
+fn turn() {
     let environment = ENVIRONMENT.with(|environment| environment.borrow().clone());
     if let Some(environment) = environment {
         environment.turn();
     }
 }
 
-/// Forgets this thread's environment: every source and descriptor is closed.
-pub(crate) fn shut_down() {
+/// A hook of the driver. Forgets this thread's environment: every source and descriptor is closed.
+fn shut_down() {
     let environment = ENVIRONMENT.with(|environment| environment.borrow_mut().take());
     if let Some(environment) = environment {
         for realm in environment.realms.take() {
@@ -272,7 +272,8 @@ pub fn start(
         None => {
             let environment = Rc::new(Environment::new()?);
             let fd = environment.shared.reactor.borrow().as_fd().as_raw_fd();
-            let driver = driver::start(&env, &driver, fd)?;
+            let hooks = Hooks { turn, close: shut_down };
+            let driver = Driver::start(&env, &driver, fd, hooks)?;
             environment.shared.driver.replace(Some(driver));
             ENVIRONMENT.with(|slot| slot.replace(Some(environment.clone())));
             environment

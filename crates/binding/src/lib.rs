@@ -4,7 +4,7 @@
 //! connection and watched descriptor, and the descriptors handed to JavaScript. JavaScript refers to them by number.
 //! Calls return numbers: a result, or a negative code ([`codes`], or `-errno`); promises, waiting and errors are
 //! TypeScript's. What a call reports besides its result it leaves in memory shared with JavaScript
-//! ([`realm::Realm`]).
+//! ([`crate::napi::realm::Realm`]).
 
 // What #[napi] exports must be `pub`, though no Rust uses it.
 #![allow(unreachable_pub)]
@@ -18,12 +18,11 @@ mod descriptors;
 mod driver;
 mod environment;
 mod epoll;
-mod held_buffer;
 mod hot;
 mod kqueue;
 mod listener;
+mod napi;
 mod poll;
-mod realm;
 mod receive;
 mod selector;
 mod send;

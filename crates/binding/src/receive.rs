@@ -16,7 +16,7 @@ use crate::codes::{
 };
 use crate::connection::{Connection, Transport, with_connection};
 use crate::environment::{self, Shared};
-use crate::realm::{Realm, Slab};
+use crate::napi::realm::{Realm, Slab};
 
 /// Bodies above this are read straight into their destination.
 const LARGE: u64 = 16 * 1024;

@@ -15,8 +15,8 @@ use crate::codes::{QUEUED, TIMED_OUT, duration};
 use crate::connection::{Connection, Transport, with_connection};
 use crate::descriptors;
 use crate::environment::{self, Shared};
-use crate::held_buffer::HeldBuffer;
-use crate::realm::Realm;
+use crate::napi::held_buffer::HeldBuffer;
+use crate::napi::realm::Realm;
 
 /// What is left of a body up to here is copied into the outbox; more is referenced.
 const COPIED: usize = 16 * 1024;

@@ -1,4 +1,6 @@
 //! What wakes the reactor on the JavaScript thread: libuv on Node, a thread elsewhere.
+//!
+//! A driver knows nothing of what it drives: it is given a descriptor to watch and two functions to call.
 
 mod thread;
 mod uv;
@@ -7,13 +9,35 @@ use std::os::fd::RawFd;
 
 use napi::{Env, Result};
 
-pub(crate) use fdwire_multiplexer::Driver;
+/// What a driver calls on the JavaScript thread.
+#[derive(Clone, Copy)]
+pub(crate) struct Hooks {
+    /// The descriptor is readable.
+    pub(crate) turn: fn(),
+    /// The JavaScript environment goes away and the descriptor is watched no more: it is closed now, not earlier.
+    pub(crate) close: fn(),
+}
 
-/// Starts the named driver (`uv` or `thread`) on the reactor's descriptor. It stops by itself when the JavaScript
-/// environment goes away, and shuts the thread's [`crate::environment::Environment`] down first.
-pub(crate) fn start(env: &Env, name: &str, fd: RawFd) -> Result<Box<dyn Driver>> {
-    match name {
-        "uv" => uv::start(env, fd),
-        _ => thread::start(env, fd),
+/// A driver that runs until the JavaScript environment goes away. It is of no use after [`Hooks::close`] returned.
+pub(crate) enum Driver {
+    Uv(uv::Driver),
+    Thread(thread::Driver),
+}
+
+impl Driver {
+    /// Starts the named driver (`uv` or `thread`) on a descriptor, which stays open until [`Hooks::close`] is called.
+    pub(crate) fn start(env: &Env, name: &str, fd: RawFd, hooks: Hooks) -> Result<Driver> {
+        match name {
+            "uv" => uv::start(env, fd, hooks).map(Driver::Uv),
+            _ => thread::start(env, fd, hooks).map(Driver::Thread),
+        }
+    }
+
+    /// Whether the process must go on for the sake of what the descriptor reports.
+    pub(crate) fn keep_alive(&self, alive: bool) {
+        match self {
+            Driver::Uv(driver) => driver.keep_alive(alive),
+            Driver::Thread(driver) => driver.keep_alive(alive),
+        }
     }
 }

@@ -1,5 +1,5 @@
-//! A thread that waits on the reactor's descriptor and wakes JavaScript through a ThreadsafeFunction, where libuv's
-//! `uv_poll` does not work (Bun, Deno). All I/O stays on the JavaScript thread; this one only waits.
+//! A thread that waits on the descriptor and wakes JavaScript through a ThreadsafeFunction, where libuv's `uv_poll` does
+//! not work (Bun, Deno). All I/O stays on the JavaScript thread; this one only waits.
 
 use std::ffi::c_void;
 use std::io::Write;
@@ -8,11 +8,11 @@ use std::os::unix::net::UnixStream;
 use std::ptr;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use napi::{Env, Result, check_status, sys};
 
-use super::Driver;
-use crate::environment;
+use super::Hooks;
 
 /// Whose move it is.
 #[derive(Clone, Copy, PartialEq)]
@@ -50,7 +50,13 @@ impl Baton {
     }
 }
 
-/// The pointer of a ThreadsafeFunction, which may be called from any thread.
+/// What a wake-up finds on the JavaScript thread. It belongs to the ThreadsafeFunction, and is dropped by its finalizer.
+struct Context {
+    baton: Arc<Baton>,
+    hooks: Hooks,
+}
+
+/// A ThreadsafeFunction, which may be called from any thread.
 #[derive(Clone, Copy)]
 struct Wake(sys::napi_threadsafe_function);
 
@@ -58,66 +64,115 @@ struct Wake(sys::napi_threadsafe_function);
 unsafe impl Send for Wake {}
 
 impl Wake {
+    fn new(env: &Env, context: Box<Context>) -> Result<Wake> {
+        let name = env.create_string("fdwire")?;
+        let mut function = ptr::null_mut();
+        let context = Box::into_raw(context).cast();
+        // SAFETY: on the JavaScript thread; the finalizer takes the context, or we do where there is no function.
+        unsafe {
+            let created = check_status!(sys::napi_create_threadsafe_function(
+                env.raw(),
+                ptr::null_mut(),
+                ptr::null_mut(),
+                napi::JsValue::raw(&name),
+                0,
+                1,
+                context,
+                Some(on_finalize),
+                context,
+                Some(on_wake),
+                &mut function,
+            ));
+            if let Err(error) = created {
+                drop(Box::from_raw(context.cast::<Context>()));
+                return Err(error);
+            }
+        }
+        Ok(Wake(function))
+    }
+
     fn call(self) {
         // SAFETY: the function is released only after the calling thread ended.
         unsafe {
             sys::napi_call_threadsafe_function(self.0, ptr::null_mut(), sys::ThreadsafeFunctionCallMode::nonblocking)
         };
     }
+
+    /// On the JavaScript thread, before `release`.
+    fn keep_alive(self, env: sys::napi_env, alive: bool) {
+        // SAFETY: as the caller vouches.
+        unsafe {
+            if alive {
+                sys::napi_ref_threadsafe_function(env, self.0);
+            } else {
+                sys::napi_unref_threadsafe_function(env, self.0);
+            }
+        }
+    }
+
+    /// Once, on the JavaScript thread, when no other calls it any more.
+    fn release(self) {
+        // SAFETY: as the caller vouches.
+        unsafe { sys::napi_release_threadsafe_function(self.0, sys::ThreadsafeFunctionReleaseMode::abort) };
+    }
 }
 
-struct ThreadDriver {
+unsafe extern "C" fn on_wake(env: sys::napi_env, _: sys::napi_value, context: *mut c_void, _: *mut c_void) {
+    // The environment goes away.
+    if env.is_null() {
+        return;
+    }
+    // SAFETY: the finalizer, which drops the context, runs after the last call.
+    let Context { baton, hooks } = unsafe { &*context.cast::<Context>() };
+    (hooks.turn)();
+    baton.pass(State::Waiting);
+}
+
+unsafe extern "C" fn on_finalize(_: sys::napi_env, context: *mut c_void, _: *mut c_void) {
+    // SAFETY: the context boxed in `start`; a finalizer runs once.
+    drop(unsafe { Box::from_raw(context.cast::<Context>()) });
+}
+
+pub(crate) struct Driver {
     env: sys::napi_env,
     wake: Wake,
 }
 
-impl Driver for ThreadDriver {
-    fn keep_alive(&self, alive: bool) {
-        // SAFETY: on the JavaScript thread, and before the cleanup hook releases the function.
-        unsafe {
-            if alive {
-                sys::napi_ref_threadsafe_function(self.env, self.wake.0);
-            } else {
-                sys::napi_unref_threadsafe_function(self.env, self.wake.0);
-            }
-        }
+impl Driver {
+    pub(super) fn keep_alive(&self, alive: bool) {
+        self.wake.keep_alive(self.env, alive);
     }
 }
 
-/// What the cleanup hook needs.
+/// The thread, while it runs.
 struct Watcher {
     baton: Arc<Baton>,
-    wake: Wake,
     interrupt: UnixStream,
-    thread: Option<JoinHandle<()>>,
+    thread: JoinHandle<()>,
+    wake: Wake,
+    hooks: Hooks,
 }
 
-unsafe extern "C" fn on_wake(env: sys::napi_env, _: sys::napi_value, context: *mut c_void, _: *mut c_void) {
-    if env.is_null() {
-        return;
+impl Watcher {
+    /// Ends the thread: from here on nobody uses the descriptor it watched.
+    fn stop(mut self) {
+        self.baton.pass(State::Closing);
+        // The other end is open as long as the thread runs, and one byte always fits.
+        let _ = self.interrupt.write(&[0]);
+        let _ = self.thread.join();
     }
-    environment::turn();
-    // SAFETY: the context is the baton, kept by the watcher until the function is released.
-    unsafe { &*context.cast::<Baton>() }.pass(State::Waiting);
 }
 
 unsafe extern "C" fn on_cleanup(data: *mut c_void) {
-    environment::shut_down();
     // SAFETY: the watcher boxed in `start`; the hook runs once.
-    let mut watcher = unsafe { Box::from_raw(data.cast::<Watcher>()) };
-    watcher.baton.pass(State::Closing);
-    // The other end is open as long as the thread runs, and one byte always fits.
-    let _ = watcher.interrupt.write(&[0]);
-    if let Some(thread) = watcher.thread.take() {
-        let _ = thread.join();
-    }
-    // SAFETY: nobody calls it any more.
-    unsafe {
-        sys::napi_release_threadsafe_function(watcher.wake.0, sys::ThreadsafeFunctionReleaseMode::abort);
-    }
+    let watcher = unsafe { Box::from_raw(data.cast::<Watcher>()) };
+    let Watcher { wake, hooks, .. } = *watcher;
+    watcher.stop();
+    (hooks.close)();
+    wake.release();
 }
 
-/// Waits for the reactor or the interrupt; false when the wait is to end.
+/// Waits for the descriptor or the interrupt; false when the thread is to end.
 fn wait(fd: RawFd, interrupt: RawFd) -> bool {
     let mut fds = [fd, interrupt].map(|fd| libc::pollfd {
         fd,
@@ -125,72 +180,73 @@ fn wait(fd: RawFd, interrupt: RawFd) -> bool {
         revents: 0,
     });
     loop {
-        // SAFETY: the array is valid for its length, and both descriptors outlive the thread.
+        // SAFETY: the array is valid for its length.
         let count = unsafe { libc::poll(fds.as_mut_ptr(), fds.len() as libc::nfds_t, -1) };
         if count >= 0 {
             return fds[1].revents == 0;
         }
         if std::io::Error::last_os_error().kind() != std::io::ErrorKind::Interrupted {
-            return false;
+            // Out of memory; giving up would stop every connection for good.
+            std::thread::sleep(Duration::from_millis(10));
         }
     }
 }
 
-pub(super) fn start(env: &Env, fd: RawFd) -> Result<Box<dyn Driver>> {
-    let failed = |error: std::io::Error| napi::Error::new(napi::Status::GenericFailure, error.to_string());
-    let (interrupt, interrupted) = UnixStream::pair().map_err(failed)?;
+fn spawn(fd: RawFd, baton: Arc<Baton>, wake: Wake, hooks: Hooks) -> std::io::Result<Watcher> {
+    let (interrupt, interrupted) = UnixStream::pair()?;
+    let waiting = baton.clone();
+    let thread = std::thread::Builder::new().name("fdwire".to_owned()).spawn(move || {
+        // The whole struct moves in, not its pointer field alone.
+        let wake = { wake };
+        while wait(fd, interrupted.as_raw_fd()) {
+            waiting.pass(State::Woken);
+            wake.call();
+            if !waiting.wait_handled() {
+                return;
+            }
+        }
+    })?;
+    Ok(Watcher {
+        baton,
+        interrupt,
+        thread,
+        wake,
+        hooks,
+    })
+}
+
+pub(super) fn start(env: &Env, fd: RawFd, hooks: Hooks) -> Result<Driver> {
     let baton = Arc::new(Baton {
         state: Mutex::new(State::Waiting),
         changed: Condvar::new(),
     });
-    let name = env.create_string("fdwire")?;
-    let mut function = ptr::null_mut();
-    // SAFETY: on the JavaScript thread; the context outlives the function, which is released in the cleanup hook.
+    let wake = Wake::new(
+        env,
+        Box::new(Context {
+            baton: baton.clone(),
+            hooks,
+        }),
+    )?;
+    wake.keep_alive(env.raw(), false);
+    let watcher = match spawn(fd, baton, wake, hooks) {
+        Ok(watcher) => Box::into_raw(Box::new(watcher)),
+        Err(error) => {
+            wake.release();
+            return Err(napi::Error::new(napi::Status::GenericFailure, error.to_string()));
+        }
+    };
+    // SAFETY: the hook takes the watcher back exactly once, or we do where there is no hook.
     unsafe {
-        check_status!(sys::napi_create_threadsafe_function(
-            env.raw(),
-            ptr::null_mut(),
-            ptr::null_mut(),
-            napi::JsValue::raw(&name),
-            0,
-            1,
-            ptr::null_mut(),
-            None,
-            Arc::as_ptr(&baton).cast_mut().cast(),
-            Some(on_wake),
-            &mut function,
-        ))?;
-        check_status!(sys::napi_unref_threadsafe_function(env.raw(), function))?;
-    }
-    let wake = Wake(function);
-    let waiting = baton.clone();
-    let thread = std::thread::Builder::new()
-        .name("fdwire".to_owned())
-        .spawn(move || {
-            // The whole struct moves in, not its pointer field alone.
-            let wake = { wake };
-            while wait(fd, interrupted.as_raw_fd()) {
-                waiting.pass(State::Woken);
-                wake.call();
-                if !waiting.wait_handled() {
-                    return;
-                }
-            }
-        })
-        .map_err(failed)?;
-    let watcher = Box::into_raw(Box::new(Watcher {
-        baton,
-        wake,
-        interrupt,
-        thread: Some(thread),
-    }));
-    // SAFETY: the hook takes the watcher back exactly once.
-    unsafe {
-        check_status!(sys::napi_add_env_cleanup_hook(
+        let added = check_status!(sys::napi_add_env_cleanup_hook(
             env.raw(),
             Some(on_cleanup),
             watcher.cast()
-        ))?
-    };
-    Ok(Box::new(ThreadDriver { env: env.raw(), wake }))
+        ));
+        if let Err(error) = added {
+            Box::from_raw(watcher).stop();
+            wake.release();
+            return Err(error);
+        }
+    }
+    Ok(Driver { env: env.raw(), wake })
 }

@@ -1,4 +1,4 @@
-//! One `uv_poll_t` on the reactor's descriptor: no thread, no hop.
+//! One `uv_poll_t` on the descriptor: no thread, no hop.
 //!
 //! libuv is not linked: its functions are those of the running Node, found by name, and the handle is as large as that
 //! libuv says. An open handle at the end of a worker aborts the process, so an asynchronous cleanup hook closes it and
@@ -11,21 +11,20 @@ use std::ptr;
 
 use napi::{Env, Result, Status, check_status, sys};
 
-use super::Driver;
-use crate::environment;
+use super::Hooks;
 
 const UV_POLL: c_int = 8;
 const UV_READABLE: c_int = 1;
 
 type Handle = *mut c_void;
 
+#[derive(Clone, Copy)]
 struct Functions {
     poll_init: unsafe extern "C" fn(*mut sys::uv_loop_s, Handle, c_int) -> c_int,
     poll_start: unsafe extern "C" fn(Handle, c_int, unsafe extern "C" fn(Handle, c_int, c_int)) -> c_int,
     close: unsafe extern "C" fn(Handle, unsafe extern "C" fn(Handle)),
     reference: unsafe extern "C" fn(Handle),
     unreference: unsafe extern "C" fn(Handle),
-    set_data: unsafe extern "C" fn(Handle, *mut c_void),
     handle_size: unsafe extern "C" fn(c_int) -> usize,
 }
 
@@ -37,13 +36,14 @@ unsafe fn symbol<F: Copy>(name: &CStr) -> Result<F> {
     // SAFETY: a plain look-up of a NUL-terminated name.
     let address = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
     if address.is_null() {
-        return Err(napi::Error::new(
-            Status::GenericFailure,
-            format!("{} not found", name.to_string_lossy()),
-        ));
+        return Err(failed(format!("{} not found", name.to_string_lossy())));
     }
     // SAFETY: a function pointer has the size of a data pointer here, and the caller vouches for its type.
     Ok(unsafe { std::mem::transmute_copy(&address) })
+}
+
+fn failed(reason: String) -> napi::Error {
+    napi::Error::new(Status::GenericFailure, reason)
 }
 
 impl Functions {
@@ -56,102 +56,160 @@ impl Functions {
                 close: symbol(c"uv_close")?,
                 reference: symbol(c"uv_ref")?,
                 unreference: symbol(c"uv_unref")?,
-                set_data: symbol(c"uv_handle_set_data")?,
                 handle_size: symbol(c"uv_handle_size")?,
             })
         }
     }
 }
 
-/// What the handle's data points to, from start to close callback.
+/// What is ours of one allocation; the libuv handle follows it, as aligned as `malloc` would have it.
+#[repr(C, align(16))]
 struct Watcher {
     functions: Functions,
-    handle: Handle,
+    hooks: Hooks,
     layout: Layout,
+    /// Null while there is none.
     hook: sys::napi_async_cleanup_hook_handle,
 }
 
-struct UvDriver {
-    watcher: *const Watcher,
+impl Watcher {
+    fn allocate(functions: Functions, hooks: Hooks) -> Result<*mut Watcher> {
+        // SAFETY: a plain call of libuv's.
+        let size = size_of::<Watcher>() + unsafe { (functions.handle_size)(UV_POLL) };
+        let layout = Layout::from_size_align(size, align_of::<Watcher>()).map_err(|error| failed(error.to_string()))?;
+        // SAFETY: the size is not zero, and the memory is large and aligned enough for a Watcher.
+        unsafe {
+            let watcher: *mut Watcher = alloc_zeroed(layout).cast();
+            if watcher.is_null() {
+                return Err(failed("out of memory".to_owned()));
+            }
+            watcher.write(Watcher {
+                functions,
+                hooks,
+                layout,
+                hook: ptr::null_mut(),
+            });
+            Ok(watcher)
+        }
+    }
+
+    /// # Safety
+    /// `watcher` is one of `allocate`'s, and libuv knows nothing of its handle, or no more.
+    unsafe fn free(watcher: *mut Watcher) {
+        // SAFETY: as the caller vouches; a Watcher has nothing to drop.
+        unsafe { dealloc(watcher.cast(), (*watcher).layout) };
+    }
+
+    /// # Safety
+    /// `watcher` is one of `allocate`'s.
+    unsafe fn handle(watcher: *mut Watcher) -> Handle {
+        // SAFETY: the handle is behind the Watcher, in the same allocation.
+        unsafe { watcher.add(1).cast() }
+    }
+
+    /// # Safety
+    /// `handle` is one of `handle`'s.
+    unsafe fn of(handle: Handle) -> *mut Watcher {
+        // SAFETY: the Watcher is before the handle, in the same allocation.
+        unsafe { handle.cast::<Watcher>().sub(1) }
+    }
 }
 
-impl Driver for UvDriver {
-    fn keep_alive(&self, alive: bool) {
-        // SAFETY: the environment, and this driver with it, goes away in the cleanup hook, before the handle is closed
-        // and the watcher freed.
+pub(crate) struct Driver {
+    watcher: *mut Watcher,
+}
+
+impl Driver {
+    pub(super) fn keep_alive(&self, alive: bool) {
+        // SAFETY: on the loop's thread. The watcher is freed after `Hooks::close` returned, when the driver is of no use
+        // any more; until then libuv takes the calls, for a handle that is being closed too.
         unsafe {
-            let Watcher { functions, handle, .. } = &*self.watcher;
-            if alive {
-                (functions.reference)(*handle)
-            } else {
-                (functions.unreference)(*handle)
-            }
+            let Functions {
+                reference, unreference, ..
+            } = (*self.watcher).functions;
+            (if alive { reference } else { unreference })(Watcher::handle(self.watcher));
         }
     }
 }
 
-unsafe extern "C" fn on_poll(_: Handle, _: c_int, _: c_int) {
-    environment::turn();
+unsafe extern "C" fn on_poll(handle: Handle, _: c_int, _: c_int) {
+    // SAFETY: libuv has the handle, so its watcher is not freed.
+    let hooks = unsafe { (*Watcher::of(handle)).hooks };
+    (hooks.turn)();
+}
+
+/// Of a handle that never started.
+unsafe extern "C" fn on_close_unused(handle: Handle) {
+    // SAFETY: libuv is done with the handle.
+    unsafe { Watcher::free(Watcher::of(handle)) };
 }
 
 unsafe extern "C" fn on_close(handle: Handle) {
-    // SAFETY: the data is the watcher boxed in `start`, and libuv is done with the handle.
+    // SAFETY: libuv is done with the handle, and the cleanup hook is removed once.
     unsafe {
-        // Every handle of this libuv answers alike, so the function is looked up once more rather than kept globally.
-        let Ok(get_data) = symbol::<unsafe extern "C" fn(Handle) -> *mut c_void>(c"uv_handle_get_data") else {
-            return;
-        };
-        let watcher = Box::from_raw(get_data(handle).cast::<Watcher>());
-        dealloc(watcher.handle.cast(), watcher.layout);
-        sys::napi_remove_async_cleanup_hook(watcher.hook);
+        let watcher = Watcher::of(handle);
+        let Watcher { hooks, hook, .. } = *watcher;
+        (hooks.close)();
+        Watcher::free(watcher);
+        sys::napi_remove_async_cleanup_hook(hook);
     }
 }
 
 unsafe extern "C" fn on_cleanup(_: sys::napi_async_cleanup_hook_handle, data: *mut c_void) {
-    environment::shut_down();
-    // SAFETY: the watcher lives until `on_close`, which this call brings about.
+    // SAFETY: the watcher lives until `on_close`, which this call brings about; the hook runs once.
     unsafe {
         let watcher = data.cast::<Watcher>();
-        ((*watcher).functions.close)((*watcher).handle, on_close);
+        ((*watcher).functions.close)(Watcher::handle(watcher), on_close);
     }
 }
 
-pub(super) fn start(env: &Env, fd: RawFd) -> Result<Box<dyn Driver>> {
+pub(super) fn start(env: &Env, fd: RawFd, hooks: Hooks) -> Result<Driver> {
     let functions = Functions::find()?;
-    let failed = |call: &str, code: c_int| napi::Error::new(Status::GenericFailure, format!("{call} failed: {code}"));
-    // SAFETY: the handle's memory is as large as libuv asks for and stays where it is until the close callback; all
-    // calls are made on the loop's thread.
+    let event_loop = env.get_uv_event_loop()?;
+    let watcher = Watcher::allocate(functions, hooks)?;
+    // SAFETY: all calls are made on the loop's thread; the handle's memory is as large as libuv asks for and stays where
+    // it is until the close callback. Where `uv_poll_init` fails libuv does not know the handle.
     unsafe {
-        let layout = Layout::from_size_align((functions.handle_size)(UV_POLL), align_of::<u128>())
-            .map_err(|error| napi::Error::new(Status::GenericFailure, error.to_string()))?;
-        let handle: Handle = alloc_zeroed(layout).cast();
-        if handle.is_null() {
-            return Err(napi::Error::new(Status::GenericFailure, "out of memory".to_owned()));
-        }
-        let code = (functions.poll_init)(env.get_uv_event_loop()?, handle, fd);
+        let handle = Watcher::handle(watcher);
+        let code = (functions.poll_init)(event_loop, handle, fd);
         if code != 0 {
-            dealloc(handle.cast(), layout);
-            return Err(failed("uv_poll_init", code));
+            Watcher::free(watcher);
+            return Err(failed(format!("uv_poll_init failed: {code}")));
         }
-        let watcher = Box::into_raw(Box::new(Watcher {
-            functions,
-            handle,
-            layout,
-            hook: ptr::null_mut(),
-        }));
-        let functions = &(*watcher).functions;
-        (functions.set_data)(handle, watcher.cast());
+        if let Err(error) = watch(env, watcher) {
+            (functions.close)(handle, on_close_unused);
+            return Err(error);
+        }
+    }
+    Ok(Driver { watcher })
+}
+
+/// Starts the handle, and sees to its end.
+///
+/// # Safety
+/// `watcher` has an initialised handle.
+unsafe fn watch(env: &Env, watcher: *mut Watcher) -> Result<()> {
+    // SAFETY: as the caller vouches; the watcher outlives the hook, which `on_close` removes.
+    unsafe {
+        let handle = Watcher::handle(watcher);
+        let Functions {
+            poll_start,
+            unreference,
+            ..
+        } = (*watcher).functions;
+        let code = poll_start(handle, UV_READABLE, on_poll);
+        if code != 0 {
+            return Err(failed(format!("uv_poll_start failed: {code}")));
+        }
+        unreference(handle);
+        let mut hook = ptr::null_mut();
         check_status!(sys::napi_add_async_cleanup_hook(
             env.raw(),
             Some(on_cleanup),
             watcher.cast(),
-            &mut (*watcher).hook
+            &mut hook
         ))?;
-        let code = (functions.poll_start)(handle, UV_READABLE, on_poll);
-        (functions.unreference)(handle);
-        if code != 0 {
-            return Err(failed("uv_poll_start", code));
-        }
-        Ok(Box::new(UvDriver { watcher }))
+        (*watcher).hook = hook;
+        Ok(())
     }
 }

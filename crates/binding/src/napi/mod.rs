@@ -1,0 +1,5 @@
+//! Raw Node-API: the arguments of plain callbacks, buffers held beyond a call, a loaded copy of the JavaScript layer.
+
+pub(crate) mod arguments;
+pub(crate) mod held_buffer;
+pub(crate) mod realm;
