@@ -2,6 +2,7 @@
 // memory is touched.
 import test from 'ava'
 import { pipe } from '../index.ts'
+import { readiness } from '../lib/base/read-ahead.ts'
 import { codeOf } from './support/until.ts'
 
 const LARGE = 8 << 20
@@ -27,7 +28,7 @@ test('recvBytesInto a buffer that is transferred away loses that message alone',
   const target = new Uint8Array(2 * LARGE)
   const received = codeOf(theirs.recvBytesInto(target, { offset: 5 }))
   const sent = ours.sendBytes(new Uint8Array(LARGE))
-  while (!theirs.hasReadAhead) await new Promise((resolve) => setImmediate(resolve))
+  while (!theirs[readiness].readAhead) await new Promise((resolve) => setImmediate(resolve))
   transfer(target)
   t.is(await received, 'ERR_INVALID_STATE')
   await sent

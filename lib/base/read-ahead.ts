@@ -1,23 +1,32 @@
-/**
- * What may have read more from its descriptor than it was asked for: the descriptor's own readiness does not show that.
- */
-export interface ReadsAhead {
-  /** Whether something was read ahead. */
-  readonly hasReadAhead: boolean
-  /** Calls `observer` when {@link hasReadAhead} may have changed; returns how to end that. */
+/** Under this key an object says when it can be read, where its descriptor alone does not show that. */
+export const readiness: unique symbol = Symbol('readiness')
+
+/** What `wait`, `select` and `Selector` ask of an object besides the readiness of its descriptor. */
+export interface Readiness {
+  /**
+   * Whether the object can be read when its descriptor can. A Listener with handshakes cannot: a client that knocks is
+   * not yet one that {@link watch} has brought through. Calls that block are told of its descriptor all the same, since
+   * nobody else goes on with the handshakes meanwhile.
+   */
+  readonly byDescriptor: boolean
+  /** Whether there is something that the descriptor does not show: read ahead, or through its handshake. */
+  readonly readAhead: boolean
+  /** Calls `observer` each time {@link readAhead} may have changed, also by closing; returns how to end that. */
   observeReadAhead(observer: () => void): () => void
+  /**
+   * Somebody waits: calls back once, at the next chance to read or when the object is closed. Until then the object does
+   * what it takes to become readable, and keeps the process alive.
+   */
+  watch(callback: () => void): void
+  /** Takes that back. */
+  unwatch(callback: () => void): void
 }
 
-function readsAhead(object: unknown): object is ReadsAhead {
-  return typeof object === 'object' && object !== null && 'observeReadAhead' in object
+interface Ready {
+  readonly [readiness]: Readiness
 }
 
-/** Whether something was read ahead from a Connection, FdStream or the like. */
-export function hasReadAhead(object: unknown): boolean {
-  return readsAhead(object) && object.hasReadAhead
-}
-
-/** Observes an object that may read ahead; undefined for others. */
-export function observeReadAhead(object: unknown, observer: () => void): (() => void) | undefined {
-  return readsAhead(object) ? object.observeReadAhead(observer) : undefined
+/** The readiness of a Connection, Listener, FdStream or the like; undefined for others, which are what their descriptor is. */
+export function readinessOf(object: unknown): Readiness | undefined {
+  return typeof object === 'object' && object !== null && readiness in object ? (object as Ready)[readiness] : undefined
 }

@@ -17,6 +17,7 @@ import { claim, claimBehind, lengths, slabOffset } from './message-pool.ts'
 import { checkCode, hot, native } from '../native/binding.ts'
 import { OwnedFd } from '../descriptors/owned-fd.ts'
 import { Queue } from '../base/queue.ts'
+import type { Readiness } from '../base/read-ahead.ts'
 import { Pending, forEver } from '../base/limits.ts'
 import type { Limits } from '../base/limits.ts'
 
@@ -81,7 +82,7 @@ const none: readonly (() => void)[] = []
 const nothing: Buffer[] = []
 
 /** The receiving half of a connection: who waits, in order, and the message under way. */
-export class Inbox {
+export class Inbox implements Readiness {
   /** Whether it can receive: false once a message was too large. */
   readable: boolean
   readonly #id: number
@@ -112,6 +113,11 @@ export class Inbox {
     this.#id = id
     this.#owner = owner
     this.readable = readable
+  }
+
+  /** What was read ahead counts beside the descriptor, not instead of it. */
+  get byDescriptor(): boolean {
+    return true
   }
 
   /** Whether nothing follows what was received. */
@@ -184,6 +190,7 @@ export class Inbox {
 
   /** Whether something was read ahead: what the descriptor's own readiness does not show. */
   get readAhead(): boolean {
+    if (this.#closed) return false
     if (this.#failure !== undefined || this.#ahead.length > 0) return true
     if (native.connectionReadAhead(this.#id) === 1) return true
     try {
@@ -256,6 +263,7 @@ export class Inbox {
     this.#body = undefined
     for (const { pending } of this.#receives.drain()) pending.reject(closedError('connection'))
     this.#notify()
+    for (const observer of this.#observers) observer()
   }
 
   /** Takes the next message. */

@@ -32,6 +32,8 @@ import { Inbox, blocked } from '../channel/inbox.ts'
 import type { Blocked, Message, Receiving, Take } from '../channel/inbox.ts'
 import { inspectable, show } from '../base/inspect.ts'
 import { checkCode, hot, native } from '../native/binding.ts'
+import { readiness } from '../base/read-ahead.ts'
+import type { Readiness } from '../base/read-ahead.ts'
 import { decodeMoved, encodeMoved } from '../channel/moved.ts'
 import { Outbox } from '../channel/outbox.ts'
 import { OwnedFd, adoptFd } from '../descriptors/owned-fd.ts'
@@ -652,19 +654,9 @@ export class Connection {
     return this.#link !== undefined
   }
 
-  /** @internal Calls back once, at the next chance to read or when this is closed. */
-  watch(callback: () => void): void {
-    this.#receiver().watch(callback)
-  }
-
-  /** @internal Takes that back. */
-  unwatch(callback: () => void): void {
-    this.#inbox?.unwatch(callback)
-  }
-
-  /** @internal Whether something was read ahead: what the descriptor's own readiness does not show. */
-  get hasReadAhead(): boolean {
-    return this.#isOpen() && this.#receiver().readAhead
+  /** @internal */
+  get [readiness](): Readiness {
+    return this.#receiver()
   }
 
   /** @internal Whether the peer closed, and nothing follows what was received. */
@@ -685,11 +677,6 @@ export class Connection {
   /** @internal Changes how many bytes a received message may have. */
   limitMessages(maxMessageSize: number): void {
     if (this.#isOpen()) native.connectionLimit(this.#id, maxMessageSize)
-  }
-
-  /** @internal Calls `observer` when {@link hasReadAhead} may have changed; returns how to end that. */
-  observeReadAhead(observer: () => void): () => void {
-    return this.#receiver().observeReadAhead(observer)
   }
 
   /** @internal The native side has something to tell. */

@@ -13,6 +13,8 @@ import { inspectable, show } from '../base/inspect.ts'
 import { checkCode, native } from '../native/binding.ts'
 import { OwnedFd, adoptFd } from '../descriptors/owned-fd.ts'
 import { isListener } from '../descriptors/kind.ts'
+import { readiness } from '../base/read-ahead.ts'
+import type { Readiness } from '../base/read-ahead.ts'
 import { Queue } from '../base/queue.ts'
 import { Pending, checkLimits } from '../base/limits.ts'
 import type { WaitOptions } from '../base/limits.ts'
@@ -314,21 +316,21 @@ export class Listener {
     return `Listener { fd: ${this.fd}, ${this.closed ? 'closed' : `address: ${show(this.#address)}`} }`
   }
 
-  /** @internal Whether a connection is there that the descriptor's own readiness does not show. */
-  get hasReadAhead(): boolean {
-    return this.#handshakes?.hasThrough === true
-  }
-
-  /** @internal Calls back once, at the next chance to accept or when this is closed. */
-  watch(callback: () => void): void {
-    this.#watchers.push(callback)
-    if (this.#watchers.length === 1) this.#arm()
-  }
-
-  /** @internal Takes that back. */
-  unwatch(callback: () => void): void {
-    this.#watchers = this.#watchers.filter((watcher) => watcher !== callback)
-    if (this.#id !== -1) this.#rest()
+  /** @internal */
+  get [readiness](): Readiness {
+    return {
+      byDescriptor: true,
+      readAhead: this.#handshakes?.hasThrough === true,
+      observeReadAhead: () => () => {},
+      watch: (callback) => {
+        this.#watchers.push(callback)
+        if (this.#watchers.length === 1) this.#arm()
+      },
+      unwatch: (callback) => {
+        this.#watchers = this.#watchers.filter((watcher) => watcher !== callback)
+        if (this.#id !== -1) this.#rest()
+      },
+    }
   }
 
   /** @internal Somebody may want to connect. */

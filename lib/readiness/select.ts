@@ -4,7 +4,7 @@ import { invalidArgumentType } from '../base/errors.ts'
 import { fdNumber } from '../descriptors/fd-like.ts'
 import type { FdLike } from '../descriptors/fd-like.ts'
 import { checkCode, native } from '../native/binding.ts'
-import { hasReadAhead, observeReadAhead } from '../base/read-ahead.ts'
+import { readinessOf } from '../base/read-ahead.ts'
 import type { WaitOptions } from '../base/limits.ts'
 import { Waiting, atOnce, checkWait, nextTurn } from './waiting.ts'
 
@@ -36,7 +36,7 @@ function checkLists<R extends FdLike, W extends FdLike, X extends FdLike>(
 
 /** What is ready now, or within `timeout`: undefined where that is nothing. */
 function take<R, W, X>({ read, write, except, fds }: Lists<R, W, X>, timeout: number): [R[], W[], X[]] | undefined {
-  const ahead = read.map(hasReadAhead)
+  const ahead = read.map((object) => readinessOf(object)?.readAhead === true)
   const some = ahead.includes(true)
   const ready = new Int32Array(fds.length)
   const count = checkCode(native.selectWait(fds, read.length, write.length, some ? 0 : timeout, ready))
@@ -85,7 +85,7 @@ export async function select<R extends FdLike, W extends FdLike, X extends FdLik
   }
   const notifier = checkCode(native.notifierOpen(realm, notifierSet(lists)))
   const waiting = new Waiting<[R[], W[], X[]]>(notifier, 'select')
-  const stops = lists.read.map((object) => observeReadAhead(object, () => waiting.check()))
+  const stops = lists.read.map((object) => readinessOf(object)?.observeReadAhead(() => waiting.check()))
   try {
     const attempt = (): [R[], W[], X[]] | undefined => {
       checkCode(native.notifierClear(notifier))

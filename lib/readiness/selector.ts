@@ -7,7 +7,7 @@ import type { FdLike } from '../descriptors/fd-like.ts'
 import { inspectable } from '../base/inspect.ts'
 import { LiveMap } from './live-map.ts'
 import { checkCode, native } from '../native/binding.ts'
-import { hasReadAhead, observeReadAhead } from '../base/read-ahead.ts'
+import { readinessOf } from '../base/read-ahead.ts'
 import { checkOptions } from '../base/arguments.ts'
 import type { WaitOptions } from '../base/limits.ts'
 import { Waiting, checkWait, collectedWatches, pairs } from './waiting.ts'
@@ -196,7 +196,7 @@ export class Selector<Data = unknown> {
     const previous = this.#registrations.get(fileObj)
     if (previous !== undefined) this.#forget(previous)
     this.#registrations.set(fileObj, registration)
-    registration.stop = observeReadAhead(fileObj, Selector.#looker(new WeakRef(this), registration))
+    registration.stop = readinessOf(fileObj)?.observeReadAhead(Selector.#looker(new WeakRef(this), registration))
     this.#look(registration)
     this.#waiting.check()
     return key
@@ -360,7 +360,7 @@ export class Selector<Data = unknown> {
   /** Looks whether something was read ahead from an object. */
   #look(registration: Registration<Data>): void {
     const { events, fileObj } = registration.key
-    if ((events & EVENT_READ) === 0 || !hasReadAhead(fileObj)) {
+    if ((events & EVENT_READ) === 0 || readinessOf(fileObj)?.readAhead !== true) {
       this.#ahead.delete(registration)
     } else {
       this.#ahead.add(registration)
@@ -395,7 +395,7 @@ export class Selector<Data = unknown> {
   #takeAhead(): Set<Registration<Data>> {
     const ahead = new Set<Registration<Data>>()
     for (const registration of this.#ahead) {
-      if (!hasReadAhead(registration.key.fileObj)) this.#ahead.delete(registration)
+      if (readinessOf(registration.key.fileObj)?.readAhead !== true) this.#ahead.delete(registration)
       else if (!registration.spent) ahead.add(registration)
     }
     return ahead

@@ -12,6 +12,7 @@ import {
 import { fdNumber } from '../descriptors/fd-like.ts'
 import type { FdLike } from '../descriptors/fd-like.ts'
 import { Listener } from '../connection/listener.ts'
+import { readiness } from '../base/read-ahead.ts'
 import { checkCode, native } from '../native/binding.ts'
 import { Pending, checkPositional } from '../base/limits.ts'
 import type { WaitOptions } from '../base/limits.ts'
@@ -47,7 +48,7 @@ function descriptorsOf(objects: readonly Waitable[]): Int32Array {
 
 /** Those of the objects that are ready, in their order; blocks for at most `timeout` milliseconds. */
 function poll(objects: readonly Waitable[], fds: Int32Array, timeout: number): Waitable[] {
-  const ahead = new Set(objects.filter((object) => isOwn(object) && object.hasReadAhead))
+  const ahead = new Set(objects.filter((object) => isOwn(object) && object[readiness].readAhead))
   const open = fds.filter((fd) => fd !== -1)
   const code = open.length === 0 && timeout === 0 ? 0 : native.pollReadable(open, ahead.size > 0 ? 0 : timeout)
   checkCode(code)
@@ -62,7 +63,7 @@ function poll(objects: readonly Waitable[], fds: Int32Array, timeout: number): W
 function watch(objects: readonly Waitable[], fds: Int32Array, callback: () => void): () => void {
   // Connections and listeners stay registered from one wait to the next; the others become one set.
   const own = objects.filter(isOwn)
-  for (const object of own) object.watch(callback)
+  for (const object of own) object[readiness].watch(callback)
   const others = fds.filter((_, index) => !isOwn(objects[index] as Waitable))
   const set = others.length === 0 ? -1 : native.watchOpenSet(realm, others)
   if (set >= 0) {
@@ -70,7 +71,7 @@ function watch(objects: readonly Waitable[], fds: Int32Array, callback: () => vo
     native.watchArm(set, false)
   }
   const stop = (): void => {
-    for (const object of own) object.unwatch(callback)
+    for (const object of own) object[readiness].unwatch(callback)
     if (set < 0) return
     sources[set] = undefined
     native.watchClose(set)
