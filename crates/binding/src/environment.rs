@@ -2,17 +2,19 @@
 
 use std::cell::{Cell, RefCell};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
 use fdwire_ancillary::ControlBuffer;
 use fdwire_multiplexer::{Event, REVOCABLE, Reactor, Token};
-use napi::bindgen_prelude::{Float64Array, Function, Int32Array, Uint32Array};
+use napi::bindgen_prelude::{Function, Unknown};
 use napi::{Env, Result, Status};
 use napi_derive::napi;
 use slab::Slab;
 
 use crate::connection::Connection;
 use crate::driver::{Driver, Hooks};
+use crate::napi::guard;
 use crate::napi::realm::Realm;
 use crate::watch::Watch;
 
@@ -237,23 +239,32 @@ impl Environment {
     }
 }
 
-/// A hook of the driver: called when the reactor's descriptor is readable.
+/// A hook of the driver: called when the reactor's descriptor is readable. What a turn panics with is an
+/// uncaughtException.
 fn turn() {
     let environment = ENVIRONMENT.with(|environment| environment.borrow().clone());
     if let Some(environment) = environment {
-        environment.turn();
+        let env = environment.realms.borrow().first().map(|realm| realm.env());
+        if let Some(env) = env {
+            // SAFETY: on the JavaScript thread, whose environment closes this one before it goes.
+            unsafe { guard::uncaught(env, || environment.turn()) };
+        }
     }
 }
 
 /// A hook of the driver. Forgets this thread's environment: every source and descriptor is closed.
 fn shut_down() {
-    let environment = ENVIRONMENT.with(|environment| environment.borrow_mut().take());
-    if let Some(environment) = environment {
-        for realm in environment.realms.take() {
-            realm.close();
+    let close = || {
+        let environment = ENVIRONMENT.with(|environment| environment.borrow_mut().take());
+        if let Some(environment) = environment {
+            for realm in environment.realms.take() {
+                realm.close();
+            }
+            drop(environment.sources.take());
         }
-        drop(environment.sources.take());
-    }
+    };
+    // The thread ends; there is nobody left to tell of a panic, which was printed.
+    let _ = catch_unwind(AssertUnwindSafe(close));
 }
 
 /// Joins this thread's environment, making it first where there is none. `driver` is `uv` or `thread`.
@@ -262,9 +273,9 @@ pub fn start(
     env: Env,
     driver: String,
     dispatch: Function<'_, u32, ()>,
-    report: Float64Array,
-    descriptors: Int32Array,
-    events: Uint32Array,
+    #[napi(ts_arg_type = "Float64Array")] report: Unknown<'_>,
+    #[napi(ts_arg_type = "Int32Array")] descriptors: Unknown<'_>,
+    #[napi(ts_arg_type = "Uint32Array")] events: Unknown<'_>,
 ) -> Result<u32> {
     let known = ENVIRONMENT.with(|environment| environment.borrow().clone());
     let environment = match known {

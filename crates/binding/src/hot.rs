@@ -11,6 +11,7 @@ use napi::{Env, Result, check_status, sys};
 use napi_derive::napi;
 
 use crate::napi::arguments::{arguments, code, memory, number, numbers};
+use crate::napi::guard::throwing;
 use crate::napi::held_buffer::HeldBuffer;
 use crate::send::Message;
 use crate::{body, descriptors, receive, send};
@@ -18,84 +19,100 @@ use crate::{body, descriptors, receive, send};
 unsafe extern "C" fn receive(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     // SAFETY: of this callback.
     unsafe {
-        let [id, offset, max_length, timeout, spare] = arguments(env, info);
-        let [id, offset, max_length, timeout] = [id, offset, max_length, timeout].map(|value| number(env, value));
-        let spare = memory(env, spare);
-        code(
-            env,
-            receive::receive(id as u32, offset as usize, max_length, timeout, spare),
-        )
+        throwing(env, || {
+            let [id, offset, max_length, timeout, spare] = arguments(env, info);
+            let [id, offset, max_length, timeout] = [id, offset, max_length, timeout].map(|value| number(env, value));
+            let spare = memory(env, spare);
+            code(
+                env,
+                receive::receive(id as u32, offset as usize, max_length, timeout, spare),
+            )
+        })
     }
 }
 
 unsafe extern "C" fn receive_into(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     // SAFETY: of this callback.
     unsafe {
-        let [id, target, offset, max_length, timeout] = arguments(env, info);
-        let [id, offset, max_length, timeout] = [id, offset, max_length, timeout].map(|value| number(env, value));
-        let target = memory(env, target).get_mut(offset as usize..).unwrap_or_default();
-        code(env, receive::receive_into(id as u32, target, max_length, timeout))
+        throwing(env, || {
+            let [id, target, offset, max_length, timeout] = arguments(env, info);
+            let [id, offset, max_length, timeout] = [id, offset, max_length, timeout].map(|value| number(env, value));
+            let target = memory(env, target).get_mut(offset as usize..).unwrap_or_default();
+            code(env, receive::receive_into(id as u32, target, max_length, timeout))
+        })
     }
 }
 
 unsafe extern "C" fn receive_body(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     // SAFETY: of this callback.
     unsafe {
-        let [id, target, offset, timeout] = arguments(env, info);
-        let [id, offset, timeout] = [id, offset, timeout].map(|value| number(env, value));
-        let hold = || HeldBuffer::new(env, target);
-        let target = memory(env, target);
-        code(
-            env,
-            body::receive_body(id as u32, target, offset as usize, &hold, timeout),
-        )
+        throwing(env, || {
+            let [id, target, offset, timeout] = arguments(env, info);
+            let [id, offset, timeout] = [id, offset, timeout].map(|value| number(env, value));
+            let hold = || HeldBuffer::new(env, target);
+            let target = memory(env, target);
+            code(
+                env,
+                body::receive_body(id as u32, target, offset as usize, &hold, timeout),
+            )
+        })
     }
 }
 
 unsafe extern "C" fn receive_record(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     // SAFETY: of this callback.
     unsafe {
-        let [id, max, timeout] = numbers(env, info);
-        code(env, receive::receive_record(id as u32, max as usize, timeout))
+        throwing(env, || {
+            let [id, max, timeout] = numbers(env, info);
+            code(env, receive::receive_record(id as u32, max as usize, timeout))
+        })
     }
 }
 
 unsafe extern "C" fn send(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     // SAFETY: of this callback.
     unsafe {
-        let [id, data, offset, size, descriptors, cork] = arguments(env, info);
-        let [id, offset, size, descriptors, cork] =
-            [id, offset, size, descriptors, cork].map(|value| number(env, value));
-        let hold = || HeldBuffer::new(env, data);
-        let message = Message::new(memory(env, data), offset as usize, size as usize, &hold);
-        code(env, send::send(id as u32, message, descriptors as u32, cork != 0.0))
+        throwing(env, || {
+            let [id, data, offset, size, descriptors, cork] = arguments(env, info);
+            let [id, offset, size, descriptors, cork] =
+                [id, offset, size, descriptors, cork].map(|value| number(env, value));
+            let hold = || HeldBuffer::new(env, data);
+            let message = Message::new(memory(env, data), offset as usize, size as usize, &hold);
+            code(env, send::send(id as u32, message, descriptors as u32, cork != 0.0))
+        })
     }
 }
 
 unsafe extern "C" fn send_frames(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     // SAFETY: of this callback.
     unsafe {
-        let [id, stage, length, cork] = numbers(env, info);
-        code(
-            env,
-            send::send_frames(id as u32, stage as usize, length as usize, cork != 0.0),
-        )
+        throwing(env, || {
+            let [id, stage, length, cork] = numbers(env, info);
+            code(
+                env,
+                send::send_frames(id as u32, stage as usize, length as usize, cork != 0.0),
+            )
+        })
     }
 }
 
 unsafe extern "C" fn send_record(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     // SAFETY: of this callback.
     unsafe {
-        let [id, descriptors, cork] = numbers(env, info);
-        code(env, send::send_record(id as u32, descriptors as u32, cork != 0.0))
+        throwing(env, || {
+            let [id, descriptors, cork] = numbers(env, info);
+            code(env, send::send_record(id as u32, descriptors as u32, cork != 0.0))
+        })
     }
 }
 
 unsafe extern "C" fn close_descriptor(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     // SAFETY: of this callback.
     unsafe {
-        let [fd] = numbers(env, info);
-        code(env, descriptors::close(fd as i32))
+        throwing(env, || {
+            let [fd] = numbers(env, info);
+            code(env, descriptors::close(fd as i32))
+        })
     }
 }
 

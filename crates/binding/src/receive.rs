@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use fdwire_ancillary::{self as ancillary, ARRIVAL, Arrival, Readiness, Received};
 use fdwire_framing::{Error, Header};
-use napi::Result;
-use napi::bindgen_prelude::{Uint8Array, Uint8ArraySlice, Uint32Array};
+use napi::bindgen_prelude::{JsValue, Uint8ArraySlice, Unknown};
+use napi::{Env, Result};
 use napi_derive::napi;
 
 use crate::codes::{
@@ -16,6 +16,7 @@ use crate::codes::{
 };
 use crate::connection::{Connection, Transport, with_connection};
 use crate::environment::{self, Shared};
+use crate::napi::held_array::HeldArray;
 use crate::napi::realm::{Realm, Slab};
 
 /// Bodies above this are read straight into their destination.
@@ -420,8 +421,8 @@ pub(crate) fn receive(id: u32, offset: usize, max_length: f64, timeout: f64, spa
         let Some(Slab { memory, lengths }) = slab.as_mut() else {
             return Err(NO_ROOM);
         };
-        // SAFETY: JavaScript runs on this thread only, and nothing here calls it.
-        let (memory, lengths) = unsafe { (memory.as_mut(), lengths.as_mut()) };
+        // SAFETY: only this thread uses the memory, JavaScript does not run meanwhile, and no other slice of it exists.
+        let (memory, lengths) = unsafe { (&mut *memory.memory(), &mut *lengths.memory()) };
         let target = memory.get_mut(offset..).unwrap_or_default();
         let room = Room { target, lengths, spare };
         count = connection.receive(shared, realm, room, max_length as u64, wait)?;
@@ -432,9 +433,22 @@ pub(crate) fn receive(id: u32, offset: usize, max_length: f64, timeout: f64, spa
 
 /// Where `receive` puts small messages from now on, and their lengths.
 #[napi]
-pub fn register_slab(realm: u32, memory: Uint8Array, lengths: Uint32Array) -> Result<()> {
+pub fn register_slab(
+    env: Env,
+    realm: u32,
+    #[napi(ts_arg_type = "Uint8Array")] memory: Unknown<'_>,
+    #[napi(ts_arg_type = "Uint32Array")] lengths: Unknown<'_>,
+) -> Result<()> {
     environment::with(|environment| {
-        environment.realm(realm)?.slab.replace(Some(Slab { memory, lengths }));
+        let realm = environment.realm(realm)?;
+        // SAFETY: values of the call that is running.
+        let (memory, lengths) = unsafe {
+            (
+                HeldArray::new(env.raw(), memory.raw())?,
+                HeldArray::new(env.raw(), lengths.raw())?,
+            )
+        };
+        realm.slab.replace(Some(Slab { memory, lengths }));
         Ok(())
     })?
 }

@@ -7,14 +7,15 @@ use std::time::Instant;
 use fdwire_ancillary::{self as ancillary, Errno, Error, MAX_FDS, Readiness};
 use fdwire_framing::Header;
 use fdwire_multiplexer::Budget;
-use napi::Result;
-use napi::bindgen_prelude::{Buffer, Uint8Array};
+use napi::bindgen_prelude::{Buffer, JsValue, Unknown};
+use napi::{Env, Result};
 use napi_derive::napi;
 
 use crate::codes::{QUEUED, TIMED_OUT, duration};
 use crate::connection::{Connection, Transport, with_connection};
 use crate::descriptors;
 use crate::environment::{self, Shared};
+use crate::napi::held_array::HeldArray;
 use crate::napi::held_buffer::HeldBuffer;
 use crate::napi::realm::Realm;
 
@@ -288,7 +289,7 @@ fn report(realm: &Realm, connection: &Connection, result: std::result::Result<i3
 
 pub(crate) fn send(id: u32, message: Message<'_>, descriptors: u32, cork: bool) -> Result<i32> {
     with_connection(id, |shared, realm, connection| {
-        let result = connection.send_message(shared, Some(message), realm.descriptors(descriptors), cork);
+        let result = connection.send_message(shared, Some(message), &realm.descriptors(descriptors), cork);
         report(realm, connection, result)
     })
 }
@@ -296,7 +297,9 @@ pub(crate) fn send(id: u32, message: Message<'_>, descriptors: u32, cork: bool) 
 pub(crate) fn send_frames(id: u32, stage: usize, length: usize, cork: bool) -> Result<i32> {
     with_connection(id, |shared, realm, connection| {
         let stages = realm.stages.borrow();
-        let Some(frames) = stages.get(stage).and_then(|stage| stage.get(..length)) else {
+        // SAFETY: only this thread uses the memory, and JavaScript does not run meanwhile.
+        let stage = stages.get(stage).map(|stage| unsafe { &*stage.memory() });
+        let Some(frames) = stage.and_then(|stage| stage.get(..length)) else {
             return -libc::EINVAL;
         };
         let result = connection.send_frames(shared, frames, cork);
@@ -306,9 +309,11 @@ pub(crate) fn send_frames(id: u32, stage: usize, length: usize, cork: bool) -> R
 
 /// Memory in which JavaScript frames small messages; returns what `sendFrames` knows it by.
 #[napi]
-pub fn register_stage(realm: u32, memory: Uint8Array) -> Result<u32> {
+pub fn register_stage(env: Env, realm: u32, #[napi(ts_arg_type = "Uint8Array")] memory: Unknown<'_>) -> Result<u32> {
     environment::with(|environment| {
         let realm = environment.realm(realm)?;
+        // SAFETY: a value of the call that is running.
+        let memory = unsafe { HeldArray::new(env.raw(), memory.raw())? };
         let mut stages = realm.stages.borrow_mut();
         stages.push(memory);
         Ok(stages.len() as u32 - 1)
@@ -317,7 +322,7 @@ pub fn register_stage(realm: u32, memory: Uint8Array) -> Result<u32> {
 
 pub(crate) fn send_record(id: u32, descriptors: u32, cork: bool) -> Result<i32> {
     with_connection(id, |shared, realm, connection| {
-        let result = connection.send_message(shared, None, realm.descriptors(descriptors), cork);
+        let result = connection.send_message(shared, None, &realm.descriptors(descriptors), cork);
         report(realm, connection, result)
     })
 }

@@ -3,9 +3,10 @@
 use std::cell::{Cell, RefCell};
 use std::ptr;
 
-use napi::bindgen_prelude::{Float64Array, Function, Int32Array, JsValue, Uint8Array, Uint32Array};
+use napi::bindgen_prelude::{Function, JsValue, Unknown};
 use napi::{Env, Result, check_status, sys};
 
+use super::held_array::HeldArray;
 use crate::codes::{
     REPORT_ACCESS, REPORT_DESCRIPTORS, REPORT_LENGTH, REPORT_NAMED, REPORT_QUEUED, REPORT_TURN, REPORT_WORDS,
     REPORT_WRITTEN,
@@ -14,17 +15,18 @@ use crate::codes::{
 /// `(id, flags)` of one source that has something for JavaScript.
 pub(crate) type Notice = (u32, u32);
 
+/// Belongs to its thread; dropped at the latest in the cleanup hook, before the JavaScript environment goes.
 pub(crate) struct Realm {
     env: sys::napi_env,
     context: sys::napi_async_context,
     dispatch: sys::napi_ref,
-    report: Float64Array,
-    descriptors: Int32Array,
-    events: Uint32Array,
+    report: HeldArray<f64>,
+    descriptors: HeldArray<i32>,
+    events: HeldArray<u32>,
     /// Where small messages are received.
     pub(crate) slab: RefCell<Option<Slab>>,
     /// Where JavaScript frames small messages to be sent.
-    pub(crate) stages: RefCell<Vec<Uint8Array>>,
+    pub(crate) stages: RefCell<Vec<HeldArray<u8>>>,
     /// What JavaScript is to hear of in this turn.
     notices: RefCell<Vec<Notice>>,
     /// How often JavaScript was called.
@@ -34,48 +36,54 @@ pub(crate) struct Realm {
 
 /// Memory for small messages, and words for their lengths.
 pub(crate) struct Slab {
-    pub(crate) memory: Uint8Array,
-    pub(crate) lengths: Uint32Array,
+    pub(crate) memory: HeldArray<u8>,
+    pub(crate) lengths: HeldArray<u32>,
 }
 
 impl Realm {
     pub(crate) fn new(
         env: &Env,
         dispatch: Function<'_, u32, ()>,
-        report: Float64Array,
-        descriptors: Int32Array,
-        events: Uint32Array,
+        report: Unknown<'_>,
+        descriptors: Unknown<'_>,
+        events: Unknown<'_>,
     ) -> Result<Realm> {
-        if report.len() < REPORT_WORDS as usize || events.len() < 2 {
-            return Err(napi::Error::new(
-                napi::Status::InvalidArg,
-                "shared memory too short".to_owned(),
-            ));
-        }
         let raw = env.raw();
-        let mut reference = ptr::null_mut();
-        let mut context = ptr::null_mut();
         let name = env.create_string("fdwire")?;
-        // SAFETY: called on the JavaScript thread with values of this environment.
+        // SAFETY: called on the JavaScript thread with values of this environment; what was made before something fails
+        // is dropped with the realm.
         unsafe {
-            check_status!(sys::napi_create_reference(raw, dispatch.raw(), 1, &mut reference))?;
-            check_status!(sys::napi_async_init(raw, ptr::null_mut(), name.raw(), &mut context))?;
+            let mut realm = Realm {
+                env: raw,
+                context: ptr::null_mut(),
+                dispatch: ptr::null_mut(),
+                report: HeldArray::new(raw, report.raw())?,
+                descriptors: HeldArray::new(raw, descriptors.raw())?,
+                events: HeldArray::new(raw, events.raw())?,
+                slab: RefCell::default(),
+                stages: RefCell::default(),
+                notices: RefCell::default(),
+                turns: Cell::new(0),
+                closed: Cell::new(false),
+            };
+            if realm.report.len() < REPORT_WORDS as usize || realm.events.len() < 2 {
+                return Err(napi::Error::new(
+                    napi::Status::InvalidArg,
+                    "shared memory too short".to_owned(),
+                ));
+            }
+            check_status!(sys::napi_create_reference(raw, dispatch.raw(), 1, &mut realm.dispatch))?;
+            check_status!(sys::napi_async_init(
+                raw,
+                ptr::null_mut(),
+                name.raw(),
+                &mut realm.context
+            ))?;
+            Ok(realm)
         }
-        Ok(Realm {
-            env: raw,
-            context,
-            dispatch: reference,
-            report,
-            descriptors,
-            events,
-            slab: RefCell::default(),
-            stages: RefCell::default(),
-            notices: RefCell::default(),
-            turns: Cell::new(0),
-            closed: Cell::new(false),
-        })
     }
 
+    /// From here on JavaScript is not called any more.
     pub(crate) fn close(&self) {
         self.closed.set(true);
     }
@@ -85,16 +93,7 @@ impl Realm {
     }
 
     fn word(&self, index: u32, value: f64) {
-        // SAFETY: the view is kept alive by this realm, `index` is below REPORT_WORDS, and JavaScript runs on this
-        // thread only, so nothing else touches the memory meanwhile.
-        unsafe {
-            self.report
-                .as_ref()
-                .as_ptr()
-                .cast_mut()
-                .add(index as usize)
-                .write(value)
-        }
+        self.report.set(index as usize, value);
     }
 
     pub(crate) fn report_length(&self, length: u64) {
@@ -116,17 +115,16 @@ impl Realm {
 
     pub(crate) fn report_descriptors(&self, fds: impl ExactSizeIterator<Item = i32>) {
         self.word(REPORT_DESCRIPTORS, fds.len() as f64);
-        let words = self.descriptors.as_ref();
-        for (index, fd) in fds.enumerate().take(words.len()) {
-            // SAFETY: as in `word`; `index` is within the view.
-            unsafe { words.as_ptr().cast_mut().add(index).write(fd) }
+        for (index, fd) in fds.enumerate() {
+            self.descriptors.set(index, fd);
         }
     }
 
     /// The first `count` descriptors that JavaScript left in the shared words.
-    pub(crate) fn descriptors(&self, count: u32) -> &[i32] {
-        let words = self.descriptors.as_ref();
-        &words[..words.len().min(count as usize)]
+    pub(crate) fn descriptors(&self, count: u32) -> Vec<i32> {
+        (0..count as usize)
+            .map_while(|index| self.descriptors.get(index))
+            .collect()
     }
 
     /// Notes what `notify` is to tell.
@@ -140,18 +138,13 @@ impl Realm {
             return;
         }
         let mut notices = self.notices.take();
-        let words = self.events.as_ref();
-        for chunk in notices.chunks(words.len() / 2) {
+        for chunk in notices.chunks(self.events.len() / 2) {
             if self.closed.get() {
                 return;
             }
             for (index, (id, flags)) in chunk.iter().enumerate() {
-                // SAFETY: as in `word`; chunks are at most half as long as the view.
-                unsafe {
-                    let event = words.as_ptr().cast_mut().add(2 * index);
-                    event.write(*id);
-                    event.add(1).write(*flags);
-                }
+                self.events.set(2 * index, *id);
+                self.events.set(2 * index + 1, *flags);
             }
             self.turns.set(self.turns.get() + 1);
             self.word(REPORT_TURN, self.turns.get() as f64);
@@ -180,6 +173,8 @@ impl Realm {
             sys::napi_create_uint32(env, count, &mut argument);
             if !function.is_null() && !argument.is_null() {
                 let arguments = [argument];
+                // Deno stores the result without asking whether there is a place for it.
+                let mut result = ptr::null_mut();
                 let status = sys::napi_make_callback(
                     env,
                     self.context,
@@ -188,15 +183,31 @@ impl Realm {
                     function,
                     1,
                     arguments.as_ptr(),
-                    ptr::null_mut(),
+                    &mut result,
                 );
                 if status == sys::Status::napi_pending_exception {
                     let mut thrown = ptr::null_mut();
                     sys::napi_get_and_clear_last_exception(env, &mut thrown);
-                    sys::napi_fatal_exception(env, thrown);
+                    if !thrown.is_null() {
+                        sys::napi_fatal_exception(env, thrown);
+                    }
                 }
             }
             sys::napi_close_handle_scope(env, scope);
+        }
+    }
+}
+
+impl Drop for Realm {
+    fn drop(&mut self) {
+        // SAFETY: on the JavaScript thread, with an environment that is not gone; what was never made is null.
+        unsafe {
+            if !self.context.is_null() {
+                sys::napi_async_destroy(self.env, self.context);
+            }
+            if !self.dispatch.is_null() {
+                sys::napi_delete_reference(self.env, self.dispatch);
+            }
         }
     }
 }
