@@ -236,9 +236,18 @@ impl<F> Decoder<F> {
     ///
     /// If [`peek`](Self::peek) did not say `complete`, or `out` is shorter than the body.
     pub fn take(&mut self, out: &mut [u8]) -> Vec<F> {
+        self.take_with(|body| out[..body.len()].copy_from_slice(body))
+    }
+
+    /// The same, where the body is for the caller to copy.
+    ///
+    /// # Panics
+    ///
+    /// If [`peek`](Self::peek) did not say `complete`.
+    pub fn take_with(&mut self, copy: impl FnOnce(&[u8])) -> Vec<F> {
         let (body_start, body_len) = self.message();
         let body_len = body_len as usize;
-        out[..body_len].copy_from_slice(&self.buffer.as_slice()[body_start..][..body_len]);
+        copy(&self.buffer.as_slice()[body_start..][..body_len]);
         self.consume(body_start + body_len);
         self.claim()
     }
@@ -277,12 +286,17 @@ impl<F> Decoder<F> {
 
     /// Moves buffered bytes of the body begun to the start of `out`, never going past the body; returns how many.
     pub fn fill(&mut self, out: &mut [u8]) -> usize {
+        self.fill_with(out.len(), |bytes| out[..bytes.len()].copy_from_slice(bytes))
+    }
+
+    /// The same of at most `max` bytes, for the caller to copy.
+    pub fn fill_with(&mut self, max: usize, copy: impl FnOnce(&[u8])) -> usize {
         let Some(body) = &mut self.body else {
             return 0;
         };
         let remaining = usize::try_from(body.len - body.filled).unwrap_or(usize::MAX);
-        let count = remaining.min(out.len()).min(self.buffer.len());
-        out[..count].copy_from_slice(&self.buffer.as_slice()[..count]);
+        let count = remaining.min(max).min(self.buffer.len());
+        copy(&self.buffer.as_slice()[..count]);
         body.filled += count as u64;
         self.consume(count);
         count

@@ -31,4 +31,4 @@ mod tags;
 pub use decoder::{Decoder, Frame, Snapshot};
 pub use error::Error;
 pub use header::Header;
-pub use outbox::Outbox;
+pub use outbox::{Outbox, Piece};

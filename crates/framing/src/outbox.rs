@@ -2,12 +2,21 @@ use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::ops::Range;
 
+/// A part of what is waiting, in its order.
+#[derive(Debug)]
+pub enum Piece<'a, B> {
+    /// Bytes that were copied.
+    Copied(&'a [u8]),
+    /// Part of a buffer that is referenced.
+    Shared(&'a mut B, Range<usize>),
+}
+
 /// Copied bytes are gathered in chunks of up to this many.
 const CHUNK: usize = 64 * 1024;
 
 /// Bytes (referenced ones as `B`) and handle records (descriptors as `F`) waiting for the kernel, in order.
 #[derive(Debug)]
-pub struct Outbox<B: AsRef<[u8]>, F> {
+pub struct Outbox<B, F> {
     chunks: VecDeque<Chunk<B, F>>,
     /// How much of the first chunk is written.
     head: usize,
@@ -22,7 +31,7 @@ enum Chunk<B, F> {
     Record { count: u8, fds: Vec<F> },
 }
 
-impl<B: AsRef<[u8]>, F> Chunk<B, F> {
+impl<B, F> Chunk<B, F> {
     fn len(&self) -> usize {
         match self {
             Chunk::Copied(bytes) => bytes.len(),
@@ -30,7 +39,9 @@ impl<B: AsRef<[u8]>, F> Chunk<B, F> {
             Chunk::Record { .. } => 1,
         }
     }
+}
 
+impl<B: AsRef<[u8]>, F> Chunk<B, F> {
     /// `None`: a record, which has to be sent alone.
     fn as_bytes(&self) -> Option<&[u8]> {
         match self {
@@ -41,13 +52,24 @@ impl<B: AsRef<[u8]>, F> Chunk<B, F> {
     }
 }
 
-impl<B: AsRef<[u8]>, F> Default for Outbox<B, F> {
+impl<B, F> Default for Outbox<B, F> {
     fn default() -> Self {
         Self::new()
     }
 }
 
 impl<B: AsRef<[u8]>, F> Outbox<B, F> {
+    /// Appends the bytes whose turn it is to `slices`: up to the next record, and `max` slices at the most.
+    pub fn gather<'a>(&'a self, slices: &mut Vec<IoSlice<'a>>, max: usize) {
+        let mut skip = self.head;
+        for bytes in self.chunks.iter().take(max).map_while(Chunk::as_bytes) {
+            slices.push(IoSlice::new(&bytes[skip..]));
+            skip = 0;
+        }
+    }
+}
+
+impl<B, F> Outbox<B, F> {
     /// An empty outbox at the start of a stream.
     pub fn new() -> Self {
         Self {
@@ -92,11 +114,9 @@ impl<B: AsRef<[u8]>, F> Outbox<B, F> {
 
     /// Queues `range` of `bytes` without copying: `bytes` is held until it is written.
     ///
-    /// # Panics
-    ///
-    /// If the range is not within the bytes.
+    /// The range is the caller's to keep within the bytes.
     pub fn push_shared(&mut self, bytes: B, range: Range<usize>) {
-        let len = bytes.as_ref()[range.clone()].len();
+        let len = range.len();
         if len > 0 {
             self.queued += len as u64;
             self.chunks.push_back(Chunk::Shared { bytes, range });
@@ -120,13 +140,17 @@ impl<B: AsRef<[u8]>, F> Outbox<B, F> {
         }
     }
 
-    /// Appends the bytes whose turn it is to `slices`: up to the next record, and `max` slices at the most.
-    pub fn gather<'a>(&'a self, slices: &mut Vec<IoSlice<'a>>, max: usize) {
+    /// The bytes whose turn it is, for buffers that are not slices: up to the next record, and `max` pieces at the most.
+    pub fn pieces(&mut self, max: usize) -> impl Iterator<Item = Piece<'_, B>> {
         let mut skip = self.head;
-        for bytes in self.chunks.iter().take(max).map_while(Chunk::as_bytes) {
-            slices.push(IoSlice::new(&bytes[skip..]));
-            skip = 0;
-        }
+        self.chunks.iter_mut().take(max).map_while(move |chunk| {
+            let skipped = std::mem::take(&mut skip);
+            match chunk {
+                Chunk::Copied(bytes) => Some(Piece::Copied(&bytes[skipped..])),
+                Chunk::Shared { bytes, range } => Some(Piece::Shared(bytes, range.start + skipped..range.end)),
+                Chunk::Record { .. } => None,
+            }
+        })
     }
 
     /// The kernel took the next `count` bytes. Returns the descriptors of the records among them, which may be closed, or
@@ -162,6 +186,23 @@ impl<B: AsRef<[u8]>, F> Outbox<B, F> {
         assert!(self.is_empty(), "queued bytes come first");
         self.queued += count as u64;
         self.written += count as u64;
+    }
+
+    /// Has the bytes queued last, where they are referenced, be a copy: what `copy` makes of the part that is still waiting.
+    /// Where it makes none they stay as they are.
+    pub fn own_last(&mut self, copy: impl FnOnce(&mut B, Range<usize>) -> Option<Vec<u8>>) {
+        let only = self.chunks.len() == 1;
+        let Some(last) = self.chunks.back_mut() else { return };
+        let Chunk::Shared { bytes, range } = last else { return };
+        let skip = if only { self.head } else { 0 };
+        let waiting = range.start + skip..range.end;
+        let size = waiting.len();
+        if let Some(copied) = copy(bytes, waiting).filter(|copied| copied.len() == size) {
+            *last = Chunk::Copied(copied);
+            if only {
+                self.head = 0;
+            }
+        }
     }
 
     /// The referenced buffers that are waiting, for an owner who must look after them before each write.

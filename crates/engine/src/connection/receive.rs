@@ -1,0 +1,568 @@
+//! Receiving: on demand, through the shared read buffer.
+
+use std::time::Instant;
+
+use fdwire_ancillary::{ARRIVAL, Arrival, Readiness};
+use fdwire_framing::{self as framing, Header};
+use fdwire_multiplexer::Interest as Direction;
+
+use super::Connection;
+use super::body::Holding;
+use crate::memory::{Buffer, Memory, Offer, Region};
+use crate::outcome::{Error, Outcome, Place, Result};
+use crate::settings::{HEADER_WINDOW, LARGE, MAX_UNCLAIMED, SCRATCH};
+use crate::shared::Shared;
+use crate::transport::{Kind, Transport};
+
+/// What a receive does where there is nothing to read.
+#[derive(Clone, Copy, Debug)]
+pub enum Wait {
+    /// It ends, and the source is reported when there is something.
+    Reported,
+    /// It blocks until then; for ever without a deadline.
+    Until(Option<Instant>),
+}
+
+/// Where small messages are put, each at the next multiple of eight, and their lengths.
+#[derive(Debug)]
+pub struct Slots<'a> {
+    /// The messages.
+    pub memory: Region<'a>,
+    /// One word each.
+    pub lengths: &'a mut [u32],
+}
+
+/// A message that was received.
+pub(super) struct Received<M, F> {
+    pub(super) place: Place<M>,
+    pub(super) length: u64,
+    pub(super) fds: Vec<F>,
+}
+
+/// What stands next.
+enum Next {
+    /// A message of this length, all of it in the decoder.
+    Whole(u64),
+    /// The header of a large message.
+    Large,
+}
+
+impl<T: Transport, M: Memory> Connection<T, M> {
+    /// Receives into `slots`: at least one message, and then those without descriptors that are here and fit, as many as
+    /// there are lengths for; or one message that does not fit them, or is large, into memory that was offered.
+    pub fn receive<O: Offer<Held = M>>(
+        &mut self,
+        shared: &Shared<M>,
+        slots: Slots<'_>,
+        max_length: u64,
+        wait: Wait,
+        mut offer: Option<O>,
+    ) -> Outcome<M, T::Fd> {
+        let received = self.receive_any(shared, slots, max_length, wait, &mut offer);
+        self.received(shared, received, offer)
+    }
+
+    /// Receives one message into `target`, where it fits, or into memory that was offered.
+    pub fn receive_into<O: Offer<Held = M>>(
+        &mut self,
+        shared: &Shared<M>,
+        target: O,
+        wait: Wait,
+        mut offer: Option<O>,
+    ) -> Outcome<M, T::Fd> {
+        let received = self.receive_one(shared, target, wait, &mut offer);
+        self.received(shared, received, offer)
+    }
+
+    /// Receives one byte at a boundary and its descriptors, of which there may be `max`.
+    pub fn receive_record(&mut self, shared: &Shared<M>, max: usize, wait: Wait) -> Outcome<M, T::Fd> {
+        let received = self.take_record(shared, max, wait).map(|fds| Received {
+            place: Place::Nowhere,
+            length: 0,
+            fds,
+        });
+        self.received::<NoOffer<M>>(shared, received, None)
+    }
+
+    fn received<O: Offer<Held = M>>(
+        &mut self,
+        shared: &Shared<M>,
+        received: Result<Received<M, T::Fd>>,
+        offer: Option<O>,
+    ) -> Outcome<M, T::Fd> {
+        if let Some(offer) = offer {
+            // Who comes next needs as much, mostly.
+            shared.keep_spare(offer.hold());
+        }
+        if self.settings.acknowledge && !self.interest.writing() && !self.outbox.is_empty() {
+            self.flush_queued(shared);
+        }
+        match received {
+            Ok(Received { place, length, fds }) => {
+                let count = match place {
+                    Place::Slots(count) => count as i32,
+                    _ => 1,
+                };
+                Outcome {
+                    place,
+                    length,
+                    descriptors: fds,
+                    ..self.outcome(Ok(count))
+                }
+            }
+            Err(error) => self.outcome(Err(error)),
+        }
+    }
+
+    /// What is wrong already, before anything is asked.
+    fn check(&mut self) -> Result<()> {
+        if self.refused {
+            return Err(Error::ProtocolError);
+        }
+        self.found.take().map_or(Ok(()), Err)
+    }
+
+    /// The peer does not speak our protocol: what it sent is dropped, and so is all that follows.
+    pub(super) fn refuse(&mut self) -> Error {
+        self.refused = true;
+        self.body = None;
+        self.decoder.end_of_stream();
+        Error::ProtocolError
+    }
+
+    fn receive_any<O: Offer<Held = M>>(
+        &mut self,
+        shared: &Shared<M>,
+        mut slots: Slots<'_>,
+        max_length: u64,
+        wait: Wait,
+        offer: &mut Option<O>,
+    ) -> Result<Received<M, T::Fd>> {
+        self.check()?;
+        if self.decoder.in_body() {
+            return self.receive_body(shared, max_length, wait, None, offer);
+        }
+        let limit = max_length.min(self.settings.max_message_size);
+        if self.decoder.is_clear() && self.settings.read_ahead && !self.ended {
+            let expected = self.expected;
+            if expected == 0 || expected as u64 > limit || self.transport.kind() == Kind::File {
+                let count = self.receive_passing(shared, &mut slots, limit, wait)?;
+                if count > 0 {
+                    return Ok(Received {
+                        place: Place::Slots(count),
+                        length: u64::from(slots.lengths[0]),
+                        fds: Vec::new(),
+                    });
+                }
+            } else if let Some(received) = self.receive_expected(shared, expected, max_length, wait, offer)? {
+                return Ok(received);
+            }
+        }
+        match self.next(shared, limit, wait)? {
+            Next::Large => {
+                self.decoder.begin_body();
+                self.receive_body(shared, max_length, wait, None, offer)
+            }
+            Next::Whole(length) => {
+                self.expected = 0;
+                if length as usize <= slots.memory.len() && !slots.lengths.is_empty() {
+                    self.take_whole(&mut slots, limit)
+                } else {
+                    self.take_into_offer(shared, length, offer)
+                }
+            }
+        }
+    }
+
+    fn receive_one<O: Offer<Held = M>>(
+        &mut self,
+        shared: &Shared<M>,
+        mut target: O,
+        wait: Wait,
+        offer: &mut Option<O>,
+    ) -> Result<Received<M, T::Fd>> {
+        self.check()?;
+        if self.decoder.in_body() {
+            return self.receive_body(shared, u64::MAX, wait, Some(target), offer);
+        }
+        match self.next(shared, self.settings.max_message_size, wait)? {
+            Next::Large => {
+                self.decoder.begin_body();
+                self.receive_body(shared, u64::MAX, wait, Some(target), offer)
+            }
+            Next::Whole(length) => match target.region() {
+                Some(region) if length as usize <= region.len() => {
+                    let fds = self.decoder.take_with(|body| region.write(body));
+                    Ok(Received {
+                        place: Place::Target,
+                        length,
+                        fds: self.deliver(fds)?,
+                    })
+                }
+                _ => self.take_into_offer(shared, length, offer),
+            },
+        }
+    }
+
+    /// Takes the complete messages at the boundary, as far as they fit.
+    fn take_whole(&mut self, slots: &mut Slots<'_>, limit: u64) -> Result<Received<M, T::Fd>> {
+        let mut count = 0;
+        let mut start = 0;
+        let mut first = Vec::new();
+        while let Some(word) = slots.lengths.get_mut(count) {
+            let frame = match self.decoder.peek() {
+                Ok(Some(frame)) => frame,
+                Ok(None) => break,
+                Err(error) => {
+                    // It is told by the receive that comes to it.
+                    self.found = Some(self.refusal(error));
+                    break;
+                }
+            };
+            if !frame.complete || frame.body_len > limit || (count > 0 && self.decoder.unclaimed() > 0) {
+                break;
+            }
+            let end = start + frame.body_len as usize;
+            let Some(room) = slots.memory.get(start..end) else {
+                break;
+            };
+            let fds = self.decoder.take_with(|body| room.write(body));
+            *word = frame.body_len as u32;
+            count += 1;
+            start = end.next_multiple_of(8);
+            if count == 1 {
+                first = self.deliver(fds)?;
+            }
+        }
+        Ok(Received {
+            place: Place::Slots(count),
+            length: u64::from(slots.lengths[0]),
+            fds: first,
+        })
+    }
+
+    /// Takes the complete message at the boundary into memory of its length.
+    fn take_into_offer<O: Offer<Held = M>>(
+        &mut self,
+        shared: &Shared<M>,
+        length: u64,
+        offer: &mut Option<O>,
+    ) -> Result<Received<M, T::Fd>> {
+        let mut buffer = take_memory(shared, length as usize, offer).ok_or(Error::NeedMemory { length })?;
+        let region = buffer.region().ok_or(Error::NeedMemory { length })?;
+        let fds = self.decoder.take_with(|body| region.write(body));
+        Ok(Received {
+            place: buffer.into(),
+            length,
+            fds: self.deliver(fds)?,
+        })
+    }
+
+    /// Reads once; of a pipe only into the first buffer. `end` is the stream position where that begins. Nothing to read is
+    /// 0 bytes, and no longer `readable`.
+    pub(super) fn read(&mut self, shared: &Shared<M>, buffers: &[Region<'_>], end: u64) -> Result<usize> {
+        let buffers = match self.transport.kind() {
+            Kind::File => &buffers[..1],
+            _ => buffers,
+        };
+        let window = buffers.iter().map(Region::len).sum::<usize>();
+        let arrived = match self.transport.receive(buffers, &mut shared.control.borrow_mut()) {
+            Ok(arrived) => arrived,
+            Err(error) if error.would_block() => {
+                self.readable = false;
+                shared.expected.set(None);
+                return Ok(0);
+            }
+            Err(error) => return Err(error),
+        };
+        if arrived.bytes == 0 {
+            self.ended = true;
+            return Ok(0);
+        }
+        let bytes = arrived.bytes;
+        // A read that ended at descriptors, or before the peer's end, may have left something behind.
+        if bytes < window && !arrived.control && !self.hung_up {
+            self.readable = false;
+        }
+        if arrived.truncated || !arrived.fds.is_empty() {
+            let position = match ARRIVAL {
+                Arrival::LastByte => end + (bytes as u64).saturating_sub(1),
+                Arrival::FirstByte => end,
+            };
+            let exact = bytes < window;
+            if arrived.truncated {
+                self.decoder.attach_lost(position, exact);
+            } else {
+                self.decoder.attach(position, arrived.fds, exact);
+            }
+        }
+        self.budget.spend(shared.turn.get(), bytes);
+        Ok(bytes)
+    }
+
+    /// Whether something may be read now: this turn's share may be used up, or there is nothing. With a deadline it waits
+    /// here.
+    pub(super) fn may_read(&mut self, shared: &Shared<M>, wait: Wait) -> Result<()> {
+        if self.transport.kind() == Kind::Carried {
+            return Err(Error::WouldBlock);
+        }
+        if let Wait::Until(deadline) = wait {
+            return if self.readable { Ok(()) } else { self.block(deadline) };
+        }
+        if !self.readable {
+            self.interest.await_read(shared, &self.transport)?;
+            return Err(Error::WouldBlock);
+        }
+        if self.budget.exhausted(shared.turn.get()) {
+            self.interest.await_turn(shared, Direction::Read);
+            return Err(Error::WouldBlock);
+        }
+        Ok(())
+    }
+
+    /// Blocks until there is something to read.
+    fn block(&mut self, deadline: Option<Instant>) -> Result<()> {
+        let timeout = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        self.readable = self.transport.wait(Readiness::READABLE, timeout)?;
+        if self.readable { Ok(()) } else { Err(Error::TimedOut) }
+    }
+
+    /// Reads something into the decoder, at most `limit` bytes.
+    fn fill(&mut self, shared: &Shared<M>, limit: usize, wait: Wait) -> Result<()> {
+        if self.ended {
+            let truncated = self.decoder.end_of_stream();
+            return Err(if truncated {
+                Error::MessageTruncated
+            } else {
+                Error::EndOfStream
+            });
+        }
+        if self.decoder.unclaimed() >= MAX_UNCLAIMED {
+            return Err(self.refuse());
+        }
+        self.may_read(shared, wait)?;
+        let mut scratch = shared.scratch.borrow_mut();
+        let window = scratch.len().min(limit);
+        let end = self.decoder.end();
+        let bytes = self.read(shared, &[Region::of(&mut scratch[..window])], end)?;
+        self.decoder.feed(&scratch[..bytes]);
+        Ok(())
+    }
+
+    /// How much one read may take.
+    fn window(&mut self) -> usize {
+        if !self.settings.read_ahead {
+            return self
+                .decoder
+                .missing()
+                .map_or(1, |missing| missing.try_into().unwrap_or(usize::MAX));
+        }
+        if self.large { HEADER_WINDOW } else { usize::MAX }
+    }
+
+    fn refusal(&self, error: framing::Error) -> Error {
+        match error {
+            framing::Error::DescriptorCount { received, .. } => Error::DescriptorCount { received },
+            _ => Error::ProtocolError,
+        }
+    }
+
+    /// What the next message is. Reads until that is known, and a small one here.
+    fn next(&mut self, shared: &Shared<M>, limit: u64, wait: Wait) -> Result<Next> {
+        loop {
+            self.settle_acknowledgements();
+            let next = self.decoder.peek();
+            self.acknowledge_records();
+            match next {
+                Ok(Some(frame)) => {
+                    let length = frame.body_len;
+                    if length > limit {
+                        return Err(Error::MessageTooLarge { length });
+                    }
+                    if frame.complete {
+                        self.large = length > LARGE;
+                        return Ok(Next::Whole(length));
+                    }
+                    if length > LARGE {
+                        return Ok(Next::Large);
+                    }
+                }
+                Ok(None) => {}
+                Err(error) => return Err(self.refusal(error)),
+            }
+            let window = self.window();
+            self.fill(shared, window, wait)?;
+        }
+    }
+
+    /// Reads, and takes what messages that brings straight from the read buffer; the rest goes to the decoder. Returns how
+    /// many: none where there are descriptors, or the first message is incomplete, or does not fit.
+    fn receive_passing(&mut self, shared: &Shared<M>, slots: &mut Slots<'_>, limit: u64, wait: Wait) -> Result<usize> {
+        self.may_read(shared, wait)?;
+        let mut scratch = shared.scratch.borrow_mut();
+        let window = scratch.len().min(self.window());
+        let end = self.decoder.end();
+        let bytes = self.read(shared, &[Region::of(&mut scratch[..window])], end)?;
+        let mut rest = &scratch[..bytes];
+        let mut count = 0;
+        if self.decoder.is_clear() {
+            let Slots { memory, lengths } = slots;
+            let mut start = 0;
+            let passed = self.decoder.pass(rest, |body| {
+                let (Some(word), Some(room)) = (lengths.get_mut(count), memory.get(start..start + body.len())) else {
+                    return false;
+                };
+                if body.len() as u64 > limit {
+                    return false;
+                }
+                room.write(body);
+                *word = body.len() as u32;
+                count += 1;
+                start = (start + body.len()).next_multiple_of(8);
+                true
+            });
+            rest = &rest[passed..];
+        }
+        self.decoder.feed(rest);
+        if count > 0 {
+            self.large = false;
+        }
+        Ok(count)
+    }
+
+    /// Reads header and body of a message at once, which is expected to be of this length. Where it is something else, the
+    /// decoder has it.
+    fn receive_expected<O: Offer<Held = M>>(
+        &mut self,
+        shared: &Shared<M>,
+        expected: usize,
+        max_length: u64,
+        wait: Wait,
+        offer: &mut Option<O>,
+    ) -> Result<Option<Received<M, T::Fd>>> {
+        self.may_read(shared, wait)?;
+        let length = expected as u64;
+        let mut memory = take_memory(shared, expected, offer).ok_or(Error::NeedMemory { length })?;
+        let header = Header::encode(length);
+        let header = header.as_bytes();
+        let end = self.decoder.end();
+        let mut scratch = shared.scratch.borrow_mut();
+        let (first, beyond) = scratch[..header.len() + HEADER_WINDOW].split_at_mut(header.len());
+        let region = memory.region().ok_or(Error::NeedMemory { length })?;
+        let read = self.read(shared, &[Region::of(first), region, Region::of(beyond)], end);
+        let bytes = *read.as_ref().unwrap_or(&0);
+        let body = bytes.saturating_sub(header.len()).min(expected);
+        let left = bytes.saturating_sub(header.len() + body);
+        self.decoder.feed(&first[..bytes.min(header.len())]);
+        // Descriptors may be a record's, whose byte stands where a header would.
+        let is_expected = body > 0 && *first == *header && self.decoder.unclaimed() == 0;
+        if !is_expected {
+            self.decoder.feed(&region.first(body).to_vec());
+            self.decoder.feed(&beyond[..left]);
+            shared.keep_spare(memory.hold());
+            return read.map(|_| None);
+        }
+        self.decoder.begin_body();
+        self.decoder.filled_directly(body);
+        self.decoder.feed(&beyond[..left]);
+        drop(scratch);
+        self.continue_body(shared, Holding::Own(memory), max_length, wait, offer)
+            .map(Some)
+    }
+
+    /// Takes one byte and its descriptors.
+    fn take_record(&mut self, shared: &Shared<M>, max: usize, wait: Wait) -> Result<Vec<T::Fd>> {
+        self.check()?;
+        self.settle_acknowledgements();
+        if self.decoder.in_body() {
+            return Err(Error::Busy);
+        }
+        while self.decoder.buffered() == 0 {
+            let limit = if self.settings.read_ahead { SCRATCH } else { 1 };
+            self.fill(shared, limit, wait)?;
+            self.settle_acknowledgements();
+        }
+        let Some((byte, fds)) = self.decoder.take_record() else {
+            return Err(Error::Busy);
+        };
+        self.acknowledge_records();
+        if self.decoder.descriptors_lost() {
+            return Err(Error::DescriptorsTruncated);
+        }
+        let received = fds.len();
+        if received == 0 || received > max || (byte != 0 && usize::from(byte) != received % 256) {
+            return Err(Error::DescriptorCount { received });
+        }
+        Ok(fds)
+    }
+
+    /// The descriptors of the message just taken, where none was lost, and they are not too many.
+    pub(super) fn deliver(&mut self, fds: Vec<T::Fd>) -> Result<Vec<T::Fd>> {
+        if fds.len() > MAX_UNCLAIMED {
+            return Err(self.refuse());
+        }
+        if self.decoder.descriptors_lost() {
+            return Err(Error::DescriptorsTruncated);
+        }
+        Ok(fds)
+    }
+
+    /// Answers records that came in, where the peer waits for that.
+    fn acknowledge_records(&mut self) {
+        let records = self.decoder.take_arrived_records();
+        if self.settings.acknowledge {
+            for _ in 0..records {
+                self.outbox.push_bytes(b"A");
+            }
+        }
+    }
+
+    /// Lets go of sent descriptors that the peer has.
+    pub(super) fn settle_acknowledgements(&mut self) {
+        for _ in 0..self.decoder.take_acknowledgements() {
+            self.held.pop_front();
+        }
+    }
+}
+
+/// Memory of this length: what was kept, or what is offered.
+pub(super) fn take_memory<M: Memory, O: Offer<Held = M>>(
+    shared: &Shared<M>,
+    length: usize,
+    offer: &mut Option<O>,
+) -> Option<Buffer<O>> {
+    if offer
+        .as_mut()
+        .and_then(Memory::region)
+        .is_some_and(|region| region.len() == length)
+    {
+        return offer.take().map(Buffer::Offered);
+    }
+    shared.take_spare(length).map(Buffer::Held)
+}
+
+impl<O: Offer> From<Buffer<O>> for Place<O::Held> {
+    fn from(buffer: Buffer<O>) -> Place<O::Held> {
+        match buffer {
+            Buffer::Offered(_) => Place::Offered,
+            Buffer::Held(memory) => Place::Kept(memory),
+        }
+    }
+}
+
+/// Where nothing is offered.
+struct NoOffer<M>(std::marker::PhantomData<M>);
+
+impl<M: Memory> Memory for NoOffer<M> {
+    fn region(&mut self) -> Option<Region<'_>> {
+        None
+    }
+}
+
+impl<M: Memory> Offer for NoOffer<M> {
+    type Held = M;
+
+    fn hold(&self) -> Option<M> {
+        None
+    }
+}
