@@ -82,10 +82,6 @@ impl Interest {
         }
     }
 
-    pub(crate) fn reading(&self) -> bool {
-        self.reading
-    }
-
     pub(crate) fn writing(&self) -> bool {
         self.writing
     }
