@@ -6,53 +6,18 @@ use std::io::Write;
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::ptr;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use fdwire_multiplexer::HandOver;
 use napi::{Env, Result, check_status, sys};
 
 use super::Hooks;
 
-/// Whose move it is.
-#[derive(Clone, Copy, PartialEq)]
-enum State {
-    /// The thread waits on the descriptor.
-    Waiting,
-    /// JavaScript was woken and has not handled the events yet.
-    Woken,
-    /// The environment goes away.
-    Closing,
-}
-
-struct Baton {
-    state: Mutex<State>,
-    changed: Condvar,
-}
-
-impl Baton {
-    /// Moves to `next`, unless the environment is closing.
-    fn pass(&self, next: State) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if *state != State::Closing {
-            *state = next;
-        }
-        self.changed.notify_all();
-    }
-
-    /// Waits while JavaScript has events to handle; false when the environment is closing.
-    fn wait_handled(&self) -> bool {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        while *state == State::Woken {
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
-        }
-        *state != State::Closing
-    }
-}
-
 /// What a wake-up finds on the JavaScript thread. It belongs to the ThreadsafeFunction, and is dropped by its finalizer.
 struct Context {
-    baton: Arc<Baton>,
+    hand_over: Arc<HandOver>,
     hooks: Hooks,
 }
 
@@ -123,9 +88,9 @@ unsafe extern "C" fn on_wake(env: sys::napi_env, _: sys::napi_value, context: *m
         return;
     }
     // SAFETY: the finalizer, which drops the context, runs after the last call.
-    let Context { baton, hooks } = unsafe { &*context.cast::<Context>() };
+    let Context { hand_over, hooks } = unsafe { &*context.cast::<Context>() };
     (hooks.turn)();
-    baton.pass(State::Waiting);
+    hand_over.handled();
 }
 
 unsafe extern "C" fn on_finalize(_: sys::napi_env, context: *mut c_void, _: *mut c_void) {
@@ -146,7 +111,7 @@ impl Driver {
 
 /// The thread, while it runs.
 struct Watcher {
-    baton: Arc<Baton>,
+    hand_over: Arc<HandOver>,
     interrupt: UnixStream,
     thread: JoinHandle<()>,
     wake: Wake,
@@ -156,7 +121,7 @@ struct Watcher {
 impl Watcher {
     /// Ends the thread: from here on nobody uses the descriptor it watched.
     fn stop(mut self) {
-        self.baton.pass(State::Closing);
+        self.hand_over.close();
         // The other end is open as long as the thread runs, and one byte always fits.
         let _ = self.interrupt.write(&[0]);
         let _ = self.thread.join();
@@ -192,22 +157,16 @@ fn wait(fd: RawFd, interrupt: RawFd) -> bool {
     }
 }
 
-fn spawn(fd: RawFd, baton: Arc<Baton>, wake: Wake, hooks: Hooks) -> std::io::Result<Watcher> {
+fn spawn(fd: RawFd, hand_over: Arc<HandOver>, wake: Wake, hooks: Hooks) -> std::io::Result<Watcher> {
     let (interrupt, interrupted) = UnixStream::pair()?;
-    let waiting = baton.clone();
+    let watching = hand_over.clone();
     let thread = std::thread::Builder::new().name("fdwire".to_owned()).spawn(move || {
         // The whole struct moves in, not its pointer field alone.
         let wake = { wake };
-        while wait(fd, interrupted.as_raw_fd()) {
-            waiting.pass(State::Woken);
-            wake.call();
-            if !waiting.wait_handled() {
-                return;
-            }
-        }
+        watching.watch(|| wait(fd, interrupted.as_raw_fd()), || wake.call());
     })?;
     Ok(Watcher {
-        baton,
+        hand_over,
         interrupt,
         thread,
         wake,
@@ -216,19 +175,16 @@ fn spawn(fd: RawFd, baton: Arc<Baton>, wake: Wake, hooks: Hooks) -> std::io::Res
 }
 
 pub(super) fn start(env: &Env, fd: RawFd, hooks: Hooks) -> Result<Driver> {
-    let baton = Arc::new(Baton {
-        state: Mutex::new(State::Waiting),
-        changed: Condvar::new(),
-    });
+    let hand_over = Arc::new(HandOver::new());
     let wake = Wake::new(
         env,
         Box::new(Context {
-            baton: baton.clone(),
+            hand_over: hand_over.clone(),
             hooks,
         }),
     )?;
     wake.keep_alive(env.raw(), false);
-    let watcher = match spawn(fd, baton, wake, hooks) {
+    let watcher = match spawn(fd, hand_over, wake, hooks) {
         Ok(watcher) => Box::into_raw(Box::new(watcher)),
         Err(error) => {
             wake.release();
