@@ -692,13 +692,30 @@ declare const constants: ReadinessConstants
 
 /** A descriptor and its mask. */
 type FdEvent = [fd: number, mask: number]
+
+/** What is common to the objects that have a descriptor to tell their readiness. */
+declare abstract class Watcher {
+  #private
+  /** Its own descriptor, readable while something is ready; -1 once closed. */
+  get fd(): number
+  /** Whether it was closed. */
+  get closed(): boolean
+  /** Lets a pending wait keep the process alive, as it does at first. */
+  ref(): this
+  /** Lets the process end in spite of a pending wait without a timeout. */
+  unref(): this
+  /** Closes it, not what it watches. A pending wait rejects with `ERR_CLOSED`. Closing again does nothing. */
+  close(): void
+  [Symbol.dispose](): void
+}
+
 /**
  * epoll(7) itself, with exact masks, on Linux. Python's `select.epoll`; times are milliseconds here. {@link Selector} is
  * the comfortable and portable form.
  *
  * A pending {@link poll} keeps the process alive. A collected object is closed.
  */
-declare class Epoll {
+declare class Epoll extends Watcher {
   #private
   /**
    * A new, close-on-exec instance.
@@ -713,10 +730,6 @@ declare class Epoll {
    * @throws `ERR_FEATURE_UNAVAILABLE_ON_PLATFORM`; `ERR_INVALID_FD_TYPE`; EBADF; `ERR_CLOSED`; `ERR_INVALID_ARG_TYPE`.
    */
   static fromFd(fd: number | OwnedFd): Epoll
-  /** The instance's own descriptor, readable while something is ready; -1 once closed. */
-  get fd(): number
-  /** Whether it was closed. */
-  get closed(): boolean
   /**
    * Watches a descriptor for a mask of `constants.EPOLL...`; without one for `EPOLLIN | EPOLLPRI | EPOLLOUT`. While
    * {@link poll} waits, this takes effect at once.
@@ -748,13 +761,6 @@ declare class Epoll {
   poll(timeout?: number | null | WaitOptions, maxEvents?: number): Promise<FdEvent[]>
   /** The same, blocking this thread. A signal is looked at only once, before. */
   pollSync(timeout?: number | null | WaitOptions, maxEvents?: number): FdEvent[]
-  /** Lets a pending {@link poll} keep the process alive, as it does at first. */
-  ref(): this
-  /** Lets the process end in spite of a pending {@link poll} without a timeout. */
-  unref(): this
-  /** Closes the instance, not what it watches. A pending {@link poll} rejects. Closing again does nothing. */
-  close(): void
-  [Symbol.dispose](): void
 }
 
 /** What a {@link KEvent} is made of; what is left out adds a READ filter. */
@@ -804,7 +810,7 @@ declare class KEvent {
  *
  * A pending {@link control} keeps the process alive. A collected object is closed.
  */
-declare class Kqueue {
+declare class Kqueue extends Watcher {
   #private
   /**
    * A new, close-on-exec queue.
@@ -813,16 +819,13 @@ declare class Kqueue {
    */
   constructor()
   /**
-   * Adopts an existing queue: a number, or an OwnedFd, which is consumed. That it is one shows on use only. When this
-   * throws, the descriptor is where it was. Python's `kqueue.fromfd`.
+   * Adopts an existing queue: a number, or an OwnedFd, which is consumed. When this throws, the descriptor is where it
+   * was. Python's `kqueue.fromfd`.
    *
-   * @throws `ERR_FEATURE_UNAVAILABLE_ON_PLATFORM`; EBADF; `ERR_CLOSED`; `ERR_INVALID_ARG_TYPE`.
+   * @throws `ERR_FEATURE_UNAVAILABLE_ON_PLATFORM`; `ERR_INVALID_FD_TYPE`; EBADF, EMFILE; `ERR_CLOSED`;
+   *   `ERR_INVALID_ARG_TYPE`.
    */
   static fromFd(fd: number | OwnedFd): Kqueue
-  /** The queue's own descriptor, readable while there are events; -1 once closed. */
-  get fd(): number
-  /** Whether it was closed. */
-  get closed(): boolean
   /**
    * Applies the changes, then waits for up to `maxEvents` events; none when the time, in milliseconds, is over. For ever
    * without one; with `maxEvents` 0 it does not wait. A change that fails is an event with `KQ_EV_ERROR` and the error in
@@ -834,13 +837,6 @@ declare class Kqueue {
   control(changes: Iterable<KEvent> | null, maxEvents: number, timeout?: number | null | WaitOptions): Promise<KEvent[]>
   /** The same, blocking this thread. A signal is looked at only once, before. */
   controlSync(changes: Iterable<KEvent> | null, maxEvents: number, timeout?: number | null | WaitOptions): KEvent[]
-  /** Lets a pending {@link control} keep the process alive, as it does at first. */
-  ref(): this
-  /** Lets the process end in spite of a pending {@link control} without a timeout. */
-  unref(): this
-  /** Closes the queue, not what it watches. A pending {@link control} rejects. Closing again does nothing. */
-  close(): void
-  [Symbol.dispose](): void
 }
 
 interface PipeOptions extends ConnectionOptions {
@@ -911,6 +907,9 @@ declare class Poll {
  * the order given, all three empty when the time, in milliseconds, is over; for ever without one. Three empty lists wait
  * for the time alone. Python's `select.select`, without its limit of 1024.
  *
+ * Readable is what it is to {@link Selector}: a Listener with `authKey` or `verifyPeer` when a client is through its
+ * handshake.
+ *
  * Each call that has to wait watches all descriptors anew: for many {@link Selector} is better.
  *
  * @throws EBADF, `ERR_CLOSED`, `ERR_INVALID_FD_TYPE`, `ERR_INVALID_STATE` for what cannot be waited on;
@@ -922,7 +921,10 @@ declare function select<R extends FdLike, W extends FdLike, X extends FdLike>(
   exceptional: readonly X[],
   timeout?: number | null | WaitOptions,
 ): Promise<[R[], W[], X[]]>
-/** As {@link select}, blocking this thread. A signal is looked at only once, before. */
+/**
+ * As {@link select}, blocking this thread. A signal is looked at only once, before. A Listener is readable when a client
+ * knocks, even if it has its handshake before it: `acceptSync` goes through that.
+ */
 declare function selectSync<R extends FdLike, W extends FdLike, X extends FdLike>(
   readers: readonly R[],
   writers: readonly W[],
@@ -981,16 +983,19 @@ interface Ready<Data = unknown> {
   /** What for: those of `key.events` that it is ready for, and what else its options ask for. */
   readonly events: number
 }
+
 /**
  * Tells which of many descriptors are ready: sockets, pipes, terminals, inotify, pidfds, timerfds, connections, listeners
  * and anything else the system can watch. Python's `selectors.DefaultSelector`, over epoll or kqueue; a call costs what is
  * ready, not what is registered.
  *
- * It is level-triggered: what is not read is reported again. What a Connection has read ahead counts as readable. It
- * borrows what is registered; what is closed is reported no more, but stays registered until {@link unregister}. A pending
- * {@link select} keeps the process alive. A collected selector is closed.
+ * It is level-triggered: what is not read is reported again. What a Connection has read ahead counts as readable, and a
+ * Listener with `authKey` or `verifyPeer` when a client is through its handshake: while {@link select} waits, handshakes
+ * go on. (To {@link selectSync}, a client that knocks is enough: `acceptSync` goes through the handshake.) It borrows what is
+ * registered; what is closed is reported no more, but stays registered until {@link unregister}. A pending {@link select}
+ * keeps the process alive. A collected selector is closed.
  */
-declare class Selector<Data = unknown> {
+declare class Selector<Data = unknown> extends Watcher {
   #private
   /**
    * An empty selector.
@@ -998,10 +1003,6 @@ declare class Selector<Data = unknown> {
    * @throws EMFILE, ENFILE; `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`.
    */
   constructor(options?: SelectorOptions)
-  /** The selector's own descriptor, readable while something it watches is; -1 once closed. */
-  get fd(): number
-  /** Whether it was closed. */
-  get closed(): boolean
   /**
    * Watches an object for `events`, {@link EVENT_READ}, {@link EVENT_WRITE} or both (or 0 with `priority` or `rdhup`).
    * While {@link select} waits, this takes effect at once.
@@ -1049,13 +1050,7 @@ declare class Selector<Data = unknown> {
   selectSync(timeout?: number | null | WaitOptions): Ready<Data>[]
   /** What {@link select} gives, again and again until the selector is closed. Leaving the loop keeps it open. */
   [Symbol.asyncIterator](): AsyncGenerator<Ready<Data>[], void, undefined>
-  /** Lets a pending {@link select} keep the process alive, as it does at first. */
-  ref(): this
-  /** Lets the process end in spite of a pending {@link select} without a timeout. */
-  unref(): this
-  /** Closes the selector, not what it watches. A pending {@link select} rejects. Closing again does nothing. */
   close(): void
-  [Symbol.dispose](): void
 }
 
 /** What nobody can do any more to a shared memory, or what shall be forbidden. */
@@ -1157,6 +1152,9 @@ type Waitable = Connection | Listener | FdLike
  * with the ready ones, in the order given; with none when `timeout` milliseconds are over (by default never). Nothing is
  * consumed. Python's `multiprocessing.connection.wait`.
  *
+ * A Listener with `authKey` or `verifyPeer` is ready when a client is through its handshake; handshakes go on while this
+ * waits.
+ *
  * Connections and Listeners stay registered from one call to the next: waiting for a thousand of them costs one poll(2).
  * Every other descriptor costs one epoll_ctl(2) for each call that has to wait; for many of those use a `Selector`.
  *
@@ -1164,7 +1162,12 @@ type Waitable = Connection | Listener | FdLike
  *   `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`.
  */
 declare function wait<T extends Waitable>(objects: readonly T[], timeout?: number | null | WaitOptions): Promise<T[]>
-/** As {@link wait}, blocking. A signal is looked at only once, before. */
+/**
+ * As {@link wait}, blocking. A signal is looked at only once, before. A Listener is ready when a client knocks, even if it
+ * has its handshake before it: `acceptSync` goes through that.
+ *
+ * @throws `ERR_INVALID_STATE` for a connection over a stream; otherwise as {@link wait}.
+ */
 declare function waitSync<T extends Waitable>(objects: readonly T[], timeout?: number | null | WaitOptions): T[]
 
 export {

@@ -67,11 +67,38 @@ export function startTimer(milliseconds: number, onTimeout: () => void, referenc
   return () => clearTimeout(timer)
 }
 
+/**
+ * Calls `onAbort` or `onTimeout` when that limit is reached, the first of them only; returns how to end that. An
+ * unreferenced timer lets the process end before.
+ */
+export function observeLimits(
+  { signal, timeout }: Limits,
+  onAbort: (error: AbortError) => void,
+  onTimeout: () => void,
+  referenced: boolean,
+): () => void {
+  const abort = (): void => {
+    stop?.()
+    onAbort(new AbortError(signal?.reason))
+  }
+  const expire = (): void => {
+    signal?.removeEventListener('abort', abort)
+    onTimeout()
+  }
+  signal?.addEventListener('abort', abort, { once: true })
+  const stop = timeout === Infinity ? undefined : startTimer(timeout, expire, referenced)
+  return () => {
+    signal?.removeEventListener('abort', abort)
+    stop?.()
+  }
+}
+
 type Resolve = (value: unknown) => void
 type Reject = (error: unknown) => void
 
-let resolveLast: Resolve
-let rejectLast: Reject
+const unset = (): void => {}
+let resolveLast: Resolve = unset
+let rejectLast: Reject = unset
 /** One for all promises: a closure for each costs more than the promise. */
 const keep = (resolve: Resolve, reject: Reject): void => {
   resolveLast = resolve
@@ -93,22 +120,15 @@ export class Pending<T> {
     this.promise = new Promise(keep as (resolve: (value: T) => void, reject: Reject) => void)
     this.#resolve = resolveLast
     this.#reject = rejectLast
-    if (limits !== forEver) this.#limit(limits, call, giveUp, referenced)
-  }
-
-  #limit({ signal, timeout }: Limits, call: string, giveUp: () => void, referenced: boolean): void {
+    // They would keep the last promise, and what it resolved with.
+    resolveLast = unset
+    rejectLast = unset
+    if (limits === forEver) return
     const end = (error: Error): void => {
       giveUp()
       this.reject(error)
     }
-    const onAbort = (): void => end(new AbortError(signal?.reason))
-    signal?.addEventListener('abort', onAbort, { once: true })
-    const onTimeout = (): void => end(new TimeoutError(call, timeout))
-    const stop = timeout === Infinity ? undefined : startTimer(timeout, onTimeout, referenced)
-    this.#release = () => {
-      signal?.removeEventListener('abort', onAbort)
-      stop?.()
-    }
+    this.#release = observeLimits(limits, end, () => end(new TimeoutError(call, limits.timeout)), referenced)
   }
 
   resolve(value: T): void {

@@ -1,15 +1,16 @@
 import { checkInteger } from '../base/arguments.ts'
 import { constants } from './constants.ts'
 import { realm } from '../native/environment.ts'
-import { closedError, invalidArgumentType, outOfRange } from '../base/errors.ts'
+import { invalidArgumentType, outOfRange } from '../base/errors.ts'
 import { fdNumber } from '../descriptors/fd-like.ts'
 import type { FdLike } from '../descriptors/fd-like.ts'
 import { inspectable } from '../base/inspect.ts'
-import { checkCode, native } from '../native/binding.ts'
+import { checkCode, hot, native } from '../native/binding.ts'
 import { adoptFd } from '../descriptors/owned-fd.ts'
 import type { OwnedFd } from '../descriptors/owned-fd.ts'
 import type { Limits, WaitOptions } from '../base/limits.ts'
-import { Waiting, checkWait, collectedWatches } from './waiting.ts'
+import { giveTurn } from '../base/turn.ts'
+import { Watch, Watcher, checkWait } from './watch.ts'
 
 const { KEVENT_WORDS } = native
 /** Events one call returns at the most; the others come with the next. */
@@ -110,58 +111,53 @@ function toEvents(words: Float64Array, count: number): KEvent[] {
   })
 }
 
+/** Whether the descriptor is of a kqueue, which a copy of it tells. */
+function isKqueue(fd: number): boolean {
+  const copy = checkCode(native.descriptorDuplicate(fd))
+  const id = native.kqueueAdopt(realm, copy)
+  if (id < 0) hot.closeDescriptor(copy)
+  checkCode(id)
+  const code = native.kqueueControl(id, new Float64Array(), 0, new Float64Array())
+  native.watchClose(id)
+  return code >= 0
+}
+
 /**
  * kqueue(2) itself, with exact events, on macOS and the BSDs. Python's `select.kqueue`; times are milliseconds here.
  *
  * A pending {@link control} keeps the process alive. A collected object is closed.
  */
-export class Kqueue {
+export class Kqueue extends Watcher {
   static {
     inspectable(this.prototype, (object) => `Kqueue { fd: ${object.fd} }`)
   }
 
-  /** What the constructor is to take in place of a new one. */
-  static #adopted: number | undefined
-  #id: number
-  readonly #waiting: Waiting<KEvent[]>
+  readonly #watch: Watch<KEvent[]>
 
   /**
    * A new, close-on-exec queue.
    *
    * @throws `ERR_FEATURE_UNAVAILABLE_ON_PLATFORM` where the system has no kqueue; EMFILE, ENFILE.
    */
-  constructor() {
-    this.#id = Kqueue.#adopted ?? checkCode(native.kqueueOpen(realm))
-    Kqueue.#adopted = undefined
-    this.#waiting = new Waiting(this.#id, 'kqueue')
-    collectedWatches.register(this, this.#id, this)
+  constructor()
+  /** @internal Of one that was adopted. */
+  constructor(adopted: Watch<KEvent[]>)
+  constructor(adopted?: Watch<KEvent[]>) {
+    const watch = adopted instanceof Watch ? adopted : new Watch<KEvent[]>(native.kqueueOpen(realm), 'kqueue')
+    super(watch)
+    this.#watch = watch
   }
 
   /**
-   * Adopts an existing queue: a number, or an OwnedFd, which is consumed. That it is one shows on use only. When this
-   * throws, the descriptor is where it was. Python's `kqueue.fromfd`.
+   * Adopts an existing queue: a number, or an OwnedFd, which is consumed. When this throws, the descriptor is where it
+   * was. Python's `kqueue.fromfd`.
    *
-   * @throws `ERR_FEATURE_UNAVAILABLE_ON_PLATFORM`; EBADF; `ERR_CLOSED`; `ERR_INVALID_ARG_TYPE`.
+   * @throws `ERR_FEATURE_UNAVAILABLE_ON_PLATFORM`; `ERR_INVALID_FD_TYPE`; EBADF, EMFILE; `ERR_CLOSED`;
+   *   `ERR_INVALID_ARG_TYPE`.
    */
   static fromFd(fd: number | OwnedFd): Kqueue {
-    new Kqueue().close() // where there is none, before anything is adopted
-    Kqueue.#adopted = checkCode(
-      native.kqueueAdopt(
-        realm,
-        adoptFd(fd, 'a kqueue', () => true),
-      ),
-    )
-    return new Kqueue()
-  }
-
-  /** The queue's own descriptor, readable while there are events; -1 once closed. */
-  get fd(): number {
-    return this.closed ? -1 : native.watchDescriptor(this.#id)
-  }
-
-  /** Whether it was closed. */
-  get closed(): boolean {
-    return this.#id === -1
+    const adopted = adoptFd(fd, 'a kqueue', isKqueue)
+    return new Kqueue(new Watch(native.kqueueAdopt(realm, adopted), 'kqueue'))
   }
 
   /**
@@ -178,53 +174,26 @@ export class Kqueue {
     timeout?: number | null | WaitOptions,
   ): Promise<KEvent[]> {
     const { limits, max, words } = this.#checkControl(changes, maxEvents, timeout)
-    this.#waiting.checkIdle()
+    this.#watch.checkIdle()
     if (words.length > 0 || max === 0) {
       const events = this.#control(words, max, 0)
-      if (events.length > 0 || max === 0) return events
+      if (events.length > 0 || max === 0) {
+        await giveTurn()
+        return events
+      }
     }
     const attempt = (): KEvent[] | undefined => {
       const events = this.#control(new Float64Array(), max, 0)
       return events.length === 0 ? undefined : events
     }
-    return this.#waiting.start(limits, attempt, () => [])
+    return this.#watch.wait(limits, attempt, () => [])
   }
 
   /** The same, blocking this thread. A signal is looked at only once, before. */
   controlSync(changes: Iterable<KEvent> | null, maxEvents: number, timeout?: number | null | WaitOptions): KEvent[] {
     const { limits, max, words } = this.#checkControl(changes, maxEvents, timeout)
-    this.#waiting.checkIdle()
+    this.#watch.checkIdle()
     return this.#control(words, max, limits.timeout)
-  }
-
-  /** Lets a pending {@link control} keep the process alive, as it does at first. */
-  ref(): this {
-    if (!this.closed) native.watchReference(this.#id, true)
-    return this
-  }
-
-  /** Lets the process end in spite of a pending {@link control} without a timeout. */
-  unref(): this {
-    if (!this.closed) native.watchReference(this.#id, false)
-    return this
-  }
-
-  /** Closes the queue, not what it watches. A pending {@link control} rejects. Closing again does nothing. */
-  close(): void {
-    if (this.closed) return
-    collectedWatches.unregister(this)
-    this.#waiting.close()
-    native.watchClose(this.#id)
-    this.#id = -1
-  }
-
-  [Symbol.dispose](): void {
-    this.close()
-  }
-
-  #open(): number {
-    if (this.closed) throw closedError('kqueue')
-    return this.#id
   }
 
   #checkControl(
@@ -232,7 +201,7 @@ export class Kqueue {
     maxEvents: number,
     timeout: number | null | WaitOptions | undefined,
   ): { limits: Limits; max: number; words: Float64Array } {
-    this.#open()
+    this.#watch.checkOpen()
     if (maxEvents === undefined) throw invalidArgumentType('maxEvents', 'a number', maxEvents)
     const max = Math.min(checkInteger(maxEvents, 'maxEvents', 0, Number.MAX_SAFE_INTEGER), MAX_EVENTS)
     return { limits: checkWait(timeout), max, words: toWords(changes) }
@@ -240,6 +209,6 @@ export class Kqueue {
 
   #control(changes: Float64Array, max: number, timeout: number): KEvent[] {
     const words = new Float64Array(max * KEVENT_WORDS)
-    return toEvents(words, checkCode(native.kqueueControl(this.#open(), changes, timeout, words)))
+    return toEvents(words, checkCode(native.kqueueControl(this.#watch.id, changes, timeout, words)))
   }
 }

@@ -1,7 +1,7 @@
 import { constants } from './constants.ts'
 import { realm } from '../native/environment.ts'
-import type { FdEvent } from './epoll.ts'
-import { toEvents } from './epoll.ts'
+import { pairs, toEvents } from './events.ts'
+import type { FdEvent } from './events.ts'
 import { errno } from '../native/errno.ts'
 import { invalidArgumentType, invalidArgumentValue, outOfRange, systemError } from '../base/errors.ts'
 import { fdOf } from '../descriptors/fd-like.ts'
@@ -9,7 +9,8 @@ import type { FdLike } from '../descriptors/fd-like.ts'
 import { inspectable } from '../base/inspect.ts'
 import { checkCode, native } from '../native/binding.ts'
 import type { WaitOptions } from '../base/limits.ts'
-import { Waiting, atOnce, checkWait, nextTurn, pairs } from './waiting.ts'
+import { afterTurn, atOnce, needsTurn } from '../base/turn.ts'
+import { Watch, checkWait } from './watch.ts'
 
 const { POLLIN, POLLOUT, POLLPRI } = constants
 
@@ -45,7 +46,7 @@ export class Poll {
 
   readonly #masks = new Map<number, number>()
   /** Of the poll that waits. */
-  #wait: { readonly waiting: Waiting<FdEvent[]>; readonly notifier: number } | undefined
+  #watch: Watch<FdEvent[]> | undefined
 
   /**
    * Watches a descriptor for a mask of `constants.POLL...`; without one for `POLLIN | POLLPRI | POLLOUT`. Registering it
@@ -79,7 +80,7 @@ export class Poll {
   unregister(fd: FdLike): void {
     const number = checkFd(fd)
     if (!this.#masks.delete(number)) throw invalidArgumentValue('fd', `is not registered: ${number}`)
-    if (this.#wait !== undefined) native.notifierRemove(this.#wait.notifier, number)
+    if (this.#watch !== undefined) native.notifierRemove(this.#watch.id, number)
   }
 
   /**
@@ -91,45 +92,41 @@ export class Poll {
    */
   async poll(timeout?: number | null | WaitOptions): Promise<FdEvent[]> {
     const limits = checkWait(timeout)
-    this.#wait?.waiting.checkIdle()
+    this.#watch?.checkIdle()
     const now = (): FdEvent[] | undefined => {
       const events = this.#take(0)
       return events.length === 0 ? undefined : events
     }
-    const result = atOnce(now)
-    if (result !== undefined) return result
-    if (limits.timeout === 0) {
-      await nextTurn()
-      return this.#take(0)
-    }
-    const notifier = checkCode(native.notifierOpen(realm, this.#pairs()))
-    const waiting = new Waiting<FdEvent[]>(notifier, 'poll')
-    const wait = { waiting, notifier }
-    this.#wait = wait
+    const result = atOnce(now) ?? (needsTurn(limits) ? await afterTurn(limits, now) : undefined)
+    if (result !== undefined || limits.timeout === 0) return result ?? []
+    // Another may have begun during that turn.
+    this.#watch?.checkIdle()
+    const watch = new Watch<FdEvent[]>(native.notifierOpen(realm, this.#pairs()), 'poll')
+    this.#watch = watch
     const attempt = (): FdEvent[] | undefined => {
-      checkCode(native.notifierClear(notifier))
+      checkCode(native.notifierClear(watch.id))
       return now()
     }
     try {
-      return await waiting.start(limits, attempt, () => [])
+      return await watch.wait(limits, attempt, () => [])
     } finally {
-      native.watchClose(notifier)
-      if (this.#wait === wait) this.#wait = undefined
+      watch.close()
+      this.#watch = undefined
     }
   }
 
   /** The same, blocking this thread. A signal is looked at only once, before. */
   pollSync(timeout?: number | null | WaitOptions): FdEvent[] {
     const { timeout: milliseconds } = checkWait(timeout)
-    this.#wait?.waiting.checkIdle()
+    this.#watch?.checkIdle()
     return this.#take(milliseconds)
   }
 
   #set(fd: number, mask: number): void {
     this.#masks.set(fd, mask)
-    if (this.#wait === undefined) return
-    checkCode(native.notifierSet(this.#wait.notifier, fd, mask))
-    this.#wait.waiting.check()
+    if (this.#watch === undefined) return
+    checkCode(native.notifierSet(this.#watch.id, fd, mask))
+    this.#watch.check()
   }
 
   #pairs(): Int32Array {

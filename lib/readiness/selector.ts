@@ -1,140 +1,31 @@
-import { checkFlag } from '../base/arguments.ts'
 import { realm } from '../native/environment.ts'
 import { errno } from '../native/errno.ts'
-import { CodedError, closedError, invalidArgumentType, invalidArgumentValue, systemError } from '../base/errors.ts'
-import { fdNumber, fdOf } from '../descriptors/fd-like.ts'
+import { CodedError, invalidArgumentValue, systemError } from '../base/errors.ts'
+import { fdOf } from '../descriptors/fd-like.ts'
 import type { FdLike } from '../descriptors/fd-like.ts'
 import { inspectable } from '../base/inspect.ts'
 import { LiveMap } from './live-map.ts'
 import { checkCode, native } from '../native/binding.ts'
+import { pairs } from './events.ts'
+import { EVENT_READ, checkEvents, checkRegularFiles, checkSettings, resting } from './registration.ts'
+import type { Ready, RegisterOptions, Registration, SelectorKey, SelectorOptions } from './registration.ts'
 import { readinessOf } from '../base/read-ahead.ts'
-import { checkOptions } from '../base/arguments.ts'
+import { attend, hasReadAhead, isByObject, isClosed, waitableNumber } from './subject.ts'
 import type { WaitOptions } from '../base/limits.ts'
-import { Waiting, checkWait, collectedWatches, pairs } from './waiting.ts'
-
-/** To read: input, the end, or an error to be had. Python's `selectors.EVENT_READ`. */
-export const EVENT_READ = 1
-/** To write: room for output, or an error to be had. Python's `selectors.EVENT_WRITE`. */
-export const EVENT_WRITE = 2
-/** Urgent data; reported where the registration has `priority`. */
-export const EVENT_PRIORITY = 4
-/** The peer sends no more; reported where the registration has `rdhup`. */
-export const EVENT_RDHUP = 8
-
-export interface SelectorOptions {
-  /**
-   * What registering a file does that the system cannot watch, because it never blocks: fail with EPERM, or report it as
-   * ready always.
-   * @defaultValue `'refuse'`
-   */
-  readonly regularFiles?: 'refuse' | 'ready' | undefined
-}
-
-/** How one object is watched. */
-export interface RegisterOptions {
-  /** Report it when its state changes, not as long as it is ready. @defaultValue false */
-  readonly edge?: boolean | undefined
-  /** Report it once, then not until {@link Selector.modify}. @defaultValue false */
-  readonly oneshot?: boolean | undefined
-  /**
-   * Of several processes that block in {@link Selector.selectSync} for the same file, wake one or a few and not all. Not
-   * with any other option but `edge` (EINVAL), and without effect where there is no epoll, or on an awaited select: there
-   * the kernel wakes all event loops.
-   * @defaultValue false
-   */
-  readonly exclusive?: boolean | undefined
-  /** Also report {@link EVENT_PRIORITY}. Not on kqueue. @defaultValue false */
-  readonly priority?: boolean | undefined
-  /** Also report {@link EVENT_RDHUP}. @defaultValue false */
-  readonly rdhup?: boolean | undefined
-}
-
-/** What is registered. Python's `selectors.SelectorKey`. */
-export interface SelectorKey<Data = unknown> {
-  /** The object registered, itself. */
-  readonly fileObj: FdLike
-  /** Its descriptor at that time. */
-  readonly fd: number
-  /** What it is watched for: {@link EVENT_READ}, {@link EVENT_WRITE}, or both. */
-  readonly events: number
-  /** What was registered with it. */
-  readonly data: Data
-}
-
-/** Something that is ready. */
-export interface Ready<Data = unknown> {
-  readonly key: SelectorKey<Data>
-  /** What for: those of `key.events` that it is ready for, and what else its options ask for. */
-  readonly events: number
-}
-
-interface Settings {
-  readonly edge: boolean
-  readonly oneshot: boolean
-  readonly exclusive: boolean
-  readonly priority: boolean
-  readonly rdhup: boolean
-}
-
-interface Registration<Data> {
-  key: SelectorKey<Data>
-  settings: Settings
-  /** A oneshot one that was reported. */
-  spent: boolean
-  /** Ends the observation of what is read ahead. */
-  stop: (() => void) | undefined
-}
-
-const defaults: Settings = { edge: false, oneshot: false, exclusive: false, priority: false, rdhup: false }
-
-function checkSettings(options: RegisterOptions | undefined): Settings {
-  if (options === undefined) return defaults
-  checkOptions(options)
-  const flag = (name: keyof Settings): boolean => checkFlag(options[name], `options.${name}`, false)
-  return {
-    edge: flag('edge'),
-    oneshot: flag('oneshot'),
-    exclusive: flag('exclusive'),
-    priority: flag('priority'),
-    rdhup: flag('rdhup'),
-  }
-}
-
-function checkEvents(events: unknown, { priority, rdhup }: Settings): number {
-  if (typeof events !== 'number') throw invalidArgumentType('events', 'a number', events)
-  const some = events === EVENT_READ || events === EVENT_WRITE || events === (EVENT_READ | EVENT_WRITE)
-  if (!some && !(events === 0 && (priority || rdhup))) {
-    throw invalidArgumentValue('events', `must be EVENT_READ, EVENT_WRITE or both, not ${events}`)
-  }
-  return events
-}
-
-function checkRegularFiles(options: SelectorOptions | undefined): boolean {
-  checkOptions(options)
-  const value: unknown = options?.regularFiles ?? 'refuse'
-  if (value !== 'refuse' && value !== 'ready') {
-    throw invalidArgumentValue('options.regularFiles', `must be 'refuse' or 'ready', not ${String(value)}`)
-  }
-  return value === 'ready'
-}
-
-/** Whether an object says that it is closed; a number does not say. */
-function isClosed(object: FdLike): boolean {
-  if (typeof object !== 'object') return false
-  const { fd, destroyed } = object as { fd?: unknown; destroyed?: unknown }
-  return fd === -1 || destroyed === true
-}
+import { Watch, Watcher, checkWait } from './watch.ts'
 
 /**
  * Tells which of many descriptors are ready: sockets, pipes, terminals, inotify, pidfds, timerfds, connections, listeners
  * and anything else the system can watch. Python's `selectors.DefaultSelector`, over epoll or kqueue; a call costs what is
  * ready, not what is registered.
  *
- * It is level-triggered: what is not read is reported again. What a Connection has read ahead counts as readable. It
- * borrows what is registered; what is closed is reported no more, but stays registered until {@link unregister}. A pending
- * {@link select} keeps the process alive. A collected selector is closed.
+ * It is level-triggered: what is not read is reported again. What a Connection has read ahead counts as readable, and a
+ * Listener with `authKey` or `verifyPeer` when a client is through its handshake: while {@link select} waits, handshakes
+ * go on. (To {@link selectSync}, a client that knocks is enough: `acceptSync` goes through the handshake.) It borrows what is
+ * registered; what is closed is reported no more, but stays registered until {@link unregister}. A pending {@link select}
+ * keeps the process alive. A collected selector is closed.
  */
-export class Selector<Data = unknown> {
+export class Selector<Data = unknown> extends Watcher {
   static {
     inspectable(
       this.prototype,
@@ -142,13 +33,14 @@ export class Selector<Data = unknown> {
     )
   }
 
-  #id: number
-  readonly #waiting: Waiting<Ready<Data>[]>
+  readonly #watch: Watch<Ready<Data>[]>
   readonly #registrations = new Map<FdLike, Registration<Data>>()
   /** Those the native side knows; an object that was closed may have lost its number to another. */
   readonly #byFd = new Map<number, Registration<Data>>()
   /** Those that had something read ahead when last asked. */
   readonly #ahead = new Set<Registration<Data>>()
+  readonly #byObject = new Set<Registration<Data>>()
+  #selecting = false
   readonly #map: LiveMap<FdLike, SelectorKey<Data>> = new LiveMap(this.#registrations)
 
   /**
@@ -157,19 +49,9 @@ export class Selector<Data = unknown> {
    * @throws EMFILE, ENFILE; `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`.
    */
   constructor(options?: SelectorOptions) {
-    this.#id = checkCode(native.selectorOpen(realm, checkRegularFiles(options)))
-    this.#waiting = new Waiting(this.#id, 'selector')
-    collectedWatches.register(this, this.#id, this)
-  }
-
-  /** The selector's own descriptor, readable while something it watches is; -1 once closed. */
-  get fd(): number {
-    return this.closed ? -1 : native.watchDescriptor(this.#id)
-  }
-
-  /** Whether it was closed. */
-  get closed(): boolean {
-    return this.#id === -1
+    const watch = new Watch<Ready<Data>[]>(native.selectorOpen(realm, checkRegularFiles(options)), 'selector')
+    super(watch)
+    this.#watch = watch
   }
 
   /**
@@ -182,23 +64,32 @@ export class Selector<Data = unknown> {
    *   `ERR_FEATURE_UNAVAILABLE_ON_PLATFORM`; `ERR_INVALID_ARG_TYPE`. Nothing is registered then.
    */
   register(fileObj: FdLike, events: number, data?: Data, options?: RegisterOptions): SelectorKey<Data> {
-    this.#checkOpen()
+    this.#watch.checkOpen()
     const settings = checkSettings(options)
     checkEvents(events, settings)
-    const fd = fdNumber(fileObj, 'fileObj')
-    const code = native.selectorRegister(this.#id, fd, events, settings)
+    const fd = waitableNumber(fileObj, 'fileObj')
+    const code = native.selectorRegister(this.#watch.id, fd, events, settings)
     if (code === -errno.EEXIST) throw invalidArgumentValue('fileObj', `is registered already: ${fd}`)
     checkCode(code)
     const key = Object.freeze({ fileObj, fd, events, data: data as Data })
-    const registration: Registration<Data> = { key, settings, spent: false, stop: undefined }
+    const byObject = isByObject(fileObj)
+    const registration: Registration<Data> = {
+      key,
+      settings,
+      byObject,
+      spent: false,
+      stop: undefined,
+      leave: undefined,
+    }
     // Whatever had this number before is closed.
     this.#byFd.set(fd, registration)
     const previous = this.#registrations.get(fileObj)
     if (previous !== undefined) this.#forget(previous)
     this.#registrations.set(fileObj, registration)
-    registration.stop = readinessOf(fileObj)?.observeReadAhead(Selector.#looker(new WeakRef(this), registration))
-    this.#look(registration)
-    this.#waiting.check()
+    registration.stop = Selector.#observe(this, registration)
+    if (byObject) this.#byObject.add(registration)
+    this.#begin(registration)
+    this.#watch.check()
     return key
   }
 
@@ -214,7 +105,7 @@ export class Selector<Data = unknown> {
     checkEvents(events, settings)
     const { fd } = registration.key
     const known = this.#byFd.get(fd) === registration
-    const code = known ? native.selectorModify(this.#id, fd, events, settings) : -errno.EBADF
+    const code = known ? native.selectorModify(this.#watch.id, fd, events, settings) : -errno.EBADF
     if (code < 0) {
       this.#forget(registration)
       if (!known) throw systemError(code, 'select')
@@ -223,8 +114,8 @@ export class Selector<Data = unknown> {
     registration.key = Object.freeze({ fileObj: registration.key.fileObj, fd, events, data: data as Data })
     registration.settings = settings
     registration.spent = false
-    this.#look(registration)
-    this.#waiting.check()
+    this.#begin(registration)
+    this.#watch.check()
     return registration.key
   }
 
@@ -254,7 +145,7 @@ export class Selector<Data = unknown> {
    * @throws `ERR_CLOSED`
    */
   getMap(): ReadonlyMap<FdLike, SelectorKey<Data>> {
-    this.#checkOpen()
+    this.#watch.checkOpen()
     return this.#map
   }
 
@@ -266,24 +157,37 @@ export class Selector<Data = unknown> {
    *   {@link AbortError}; `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`.
    */
   async select(timeout?: number | null | WaitOptions): Promise<Ready<Data>[]> {
-    this.#checkOpen()
+    this.#watch.checkOpen()
     const limits = checkWait(timeout)
+    this.#watch.checkIdle()
     const attempt = (): Ready<Data>[] | undefined => {
       const ready = this.#take(0)
       return ready.length === 0 ? undefined : ready
     }
-    return this.#waiting.start(limits, attempt, () => [])
+    this.#selecting = true
+    for (const registration of this.#byObject) this.#attend(registration)
+    try {
+      return await this.#watch.wait(limits, attempt, () => [])
+    } finally {
+      this.#selecting = false
+      for (const registration of this.#byObject) leave(registration)
+    }
   }
 
   /** The same, blocking this thread. A signal is looked at only once, before. */
   selectSync(timeout?: number | null | WaitOptions): Ready<Data>[] {
-    this.#checkOpen()
+    this.#watch.checkOpen()
     const limits = checkWait(timeout)
-    this.#waiting.checkIdle()
+    this.#watch.checkIdle()
     const deadline = performance.now() + limits.timeout
-    for (;;) {
-      const ready = this.#take(Math.max(0, Math.ceil(deadline - performance.now())))
-      if (ready.length > 0 || performance.now() >= deadline) return ready
+    for (const registration of this.#byObject) this.#setNative(registration, true)
+    try {
+      for (;;) {
+        const ready = this.#take(Math.max(0, Math.ceil(deadline - performance.now())))
+        if (ready.length > 0 || performance.now() >= deadline) return ready
+      }
+    } finally {
+      for (const registration of this.#byObject) this.#setNative(registration, false)
     }
   }
 
@@ -299,41 +203,21 @@ export class Selector<Data = unknown> {
     }
   }
 
-  /** Lets a pending {@link select} keep the process alive, as it does at first. */
-  ref(): this {
-    if (!this.closed) native.watchReference(this.#id, true)
-    return this
-  }
-
-  /** Lets the process end in spite of a pending {@link select} without a timeout. */
-  unref(): this {
-    if (!this.closed) native.watchReference(this.#id, false)
-    return this
-  }
-
-  /** Closes the selector, not what it watches. A pending {@link select} rejects. Closing again does nothing. */
-  close(): void {
+  override close(): void {
     if (this.closed) return
-    collectedWatches.unregister(this)
-    this.#waiting.close()
-    native.watchClose(this.#id)
-    this.#id = -1
-    for (const { stop } of this.#registrations.values()) stop?.()
+    super.close()
+    for (const registration of this.#registrations.values()) {
+      registration.stop?.()
+      leave(registration)
+    }
     this.#registrations.clear()
     this.#byFd.clear()
     this.#ahead.clear()
-  }
-
-  [Symbol.dispose](): void {
-    this.close()
-  }
-
-  #checkOpen(): void {
-    if (this.closed) throw closedError('selector')
+    this.#byObject.clear()
   }
 
   #find(fileObj: FdLike): Registration<Data> {
-    this.#checkOpen()
+    this.#watch.checkOpen()
     const registration = this.#registrations.get(fileObj) ?? this.#byFd.get(fdOf(fileObj, 'fileObj'))
     if (registration === undefined) throw invalidArgumentValue('fileObj', 'is not registered')
     return registration
@@ -342,29 +226,61 @@ export class Selector<Data = unknown> {
   #forget(registration: Registration<Data>): void {
     const { fileObj, fd } = registration.key
     registration.stop?.()
+    leave(registration)
     this.#ahead.delete(registration)
+    this.#byObject.delete(registration)
     if (this.#registrations.get(fileObj) === registration) this.#registrations.delete(fileObj)
     if (this.#byFd.get(fd) !== registration) return
     this.#byFd.delete(fd)
-    native.selectorUnregister(this.#id, fd)
+    native.selectorUnregister(this.#watch.id, fd)
   }
 
-  /** What is observed must not keep the selector from being collected. */
-  static #looker<Data>(selector: WeakRef<Selector<Data>>, registration: Registration<Data>): () => void {
-    return () => {
-      const alive = selector.deref()
-      if (alive !== undefined) alive.#look(registration)
+  /** What is observed must not keep the selector from being collected, nor hear of one that was. */
+  static #observe<Data>(selector: Selector<Data>, registration: Registration<Data>): (() => void) | undefined {
+    const weak = new WeakRef(selector)
+    const stop = readinessOf(registration.key.fileObj)?.observeReadAhead(() => {
+      const alive = weak.deref()
+      if (alive === undefined) stop?.()
+      else alive.#look(registration)
+    })
+    return stop
+  }
+
+  /** A registration is new, or was modified. */
+  #begin(registration: Registration<Data>): void {
+    this.#setNative(registration, false)
+    this.#look(registration)
+    leave(registration)
+    this.#attend(registration)
+  }
+
+  /** The descriptor of what is read by the object counts for those who block, and for nobody else. */
+  #setNative({ key, settings, byObject, spent }: Registration<Data>, blocking: boolean): void {
+    if (!byObject || this.closed || (key.events & EVENT_READ) === 0 || spent) return
+    if (blocking) native.selectorModify(this.#watch.id, key.fd, key.events, settings)
+    else native.selectorModify(this.#watch.id, key.fd, 0, resting)
+  }
+
+  /** Somebody waits for what is read by the object. */
+  #attend(registration: Registration<Data>): void {
+    const { byObject, key, spent } = registration
+    if (!byObject || !this.#selecting || spent || (key.events & EVENT_READ) === 0) return
+    try {
+      registration.leave = attend(key.fileObj, () => this.#look(registration))
+    } catch (error) {
+      this.#watch.fail(error)
     }
   }
 
   /** Looks whether something was read ahead from an object. */
   #look(registration: Registration<Data>): void {
     const { events, fileObj } = registration.key
-    if ((events & EVENT_READ) === 0 || readinessOf(fileObj)?.readAhead !== true) {
+    if (this.#registrations.get(fileObj) !== registration) return
+    if ((events & EVENT_READ) === 0 || !hasReadAhead(fileObj)) {
       this.#ahead.delete(registration)
     } else {
       this.#ahead.add(registration)
-      this.#waiting.check()
+      this.#watch.check()
     }
   }
 
@@ -372,7 +288,7 @@ export class Selector<Data = unknown> {
   #take(timeout: number): Ready<Data>[] {
     const ahead = this.#takeAhead()
     const words = pairs(this.#byFd.size)
-    const count = checkCode(native.selectorWait(this.#id, ahead.size === 0 ? timeout : 0, words))
+    const count = checkCode(native.selectorWait(this.#watch.id, ahead.size === 0 ? timeout : 0, words))
     const ready: Ready<Data>[] = []
     for (let at = 0; at < 2 * count; at += 2) {
       const registration = this.#byFd.get(words[at] as number)
@@ -380,14 +296,13 @@ export class Selector<Data = unknown> {
       if (isClosed(registration.key.fileObj)) {
         // Its file lives on elsewhere, and would be reported again and again.
         this.#byFd.delete(registration.key.fd)
-        native.selectorUnregister(this.#id, registration.key.fd)
+        native.selectorUnregister(this.#watch.id, registration.key.fd)
         continue
       }
       const events = (words[at + 1] as number) | (ahead.delete(registration) ? EVENT_READ : 0)
-      ready.push({ key: registration.key, events })
+      ready.push(this.#report(registration, events))
     }
-    for (const registration of ahead) ready.push({ key: registration.key, events: EVENT_READ })
-    for (const { key } of ready) this.#report(key)
+    for (const registration of ahead) ready.push(this.#report(registration, EVENT_READ))
     return ready
   }
 
@@ -395,17 +310,21 @@ export class Selector<Data = unknown> {
   #takeAhead(): Set<Registration<Data>> {
     const ahead = new Set<Registration<Data>>()
     for (const registration of this.#ahead) {
-      if (readinessOf(registration.key.fileObj)?.readAhead !== true) this.#ahead.delete(registration)
+      if (!hasReadAhead(registration.key.fileObj)) this.#ahead.delete(registration)
       else if (!registration.spent) ahead.add(registration)
     }
     return ahead
   }
 
-  #report({ fd }: SelectorKey<Data>): void {
-    const registration = this.#byFd.get(fd)
-    if (registration === undefined) return
+  #report(registration: Registration<Data>, events: number): Ready<Data> {
     const { edge, oneshot } = registration.settings
     registration.spent = oneshot
     if (edge || oneshot) this.#ahead.delete(registration)
+    return { key: registration.key, events }
   }
+}
+
+function leave(registration: Pick<Registration<unknown>, 'leave'>): void {
+  registration.leave?.()
+  registration.leave = undefined
 }
