@@ -12,7 +12,9 @@ const names = (directory: string, end: string): string[] =>
     .map((name) => join(directory, name))
 
 const pages = [...names('.', '.md'), ...names('docs', '.md'), ...names('examples', '.md')]
-const sources = names('lib', '.ts')
+const sources = readdirSync(join(root, 'lib'), { recursive: true, encoding: 'utf8' })
+  .filter((name) => name.endsWith('.ts'))
+  .map((name) => join('lib', name))
 
 /** The headings of a page, without their marks. */
 function headings(page: string): string[] {

@@ -50,17 +50,30 @@ export function attend(object: FdLike, changed: () => void): (() => void) | unde
   const readiness = readinessOf(object)
   if (readiness === undefined || readiness.byDescriptor) return undefined
   let ended = false
+  let watching = false
+  const resume = (): void => {
+    if (ended || watching || readiness.readAhead || isClosed(object)) return
+    watching = true
+    readiness.watch(check)
+  }
   const check = (): void => {
+    watching = false
     if (ended) return
     changed()
     resume()
   }
-  const resume = (): void => {
-    if (!ended && !isClosed(object)) readiness.watch(check)
-  }
-  resume()
-  return () => {
+  // What is there may be taken by somebody else.
+  const unobserve = readiness.observeReadAhead(resume)
+  const stop = (): void => {
     ended = true
+    unobserve()
     readiness.unwatch(check)
   }
+  try {
+    resume()
+  } catch (error) {
+    stop()
+    throw error
+  }
+  return stop
 }
