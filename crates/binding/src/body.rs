@@ -2,9 +2,7 @@
 
 use std::io::IoSliceMut;
 
-use fdwire_ancillary as ancillary;
 use napi::Result;
-use napi::bindgen_prelude::Uint8ArraySlice;
 use napi_derive::napi;
 
 use crate::codes::{MAX_UNCLAIMED, MESSAGE_TRUNCATED, PROTOCOL_ERROR, TARGET_FULL, WOULD_BLOCK};
@@ -143,11 +141,4 @@ pub fn leave_body(id: u32) -> Result<f64> {
         0
     })?;
     Ok(filled as f64)
-}
-
-/// Makes a fresh buffer that a large body is to be read into, and those after it, cheaper to fill.
-#[napi]
-pub fn prepare_memory(mut buffer: Uint8ArraySlice<'_>) {
-    // SAFETY: JavaScript runs on this thread only, and nothing here calls it.
-    ancillary::prepare_memory(unsafe { buffer.as_mut() });
 }

@@ -23,6 +23,7 @@ mod kqueue;
 mod listener;
 mod napi;
 mod poll;
+mod pool;
 mod receive;
 mod selector;
 mod send;

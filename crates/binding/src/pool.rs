@@ -1,0 +1,63 @@
+//! Memory for large messages, as Buffers whose memory is used again once they are collected.
+
+use std::ffi::c_void;
+use std::ptr;
+use std::sync::{Arc, OnceLock};
+
+use fdwire_memory::{Block, Pool};
+use napi::bindgen_prelude::Unknown;
+use napi::{Env, Result, check_status, sys};
+use napi_derive::napi;
+
+/// Bytes of the process that are kept for large messages at the most, in use or not.
+const LIMIT: usize = 32 * 1024 * 1024;
+
+/// Of all threads: an ArrayBuffer can be handed from one to the other, and outlive both.
+fn pool() -> &'static Arc<Pool> {
+    static POOL: OnceLock<Arc<Pool>> = OnceLock::new();
+    POOL.get_or_init(|| Pool::new(LIMIT))
+}
+
+/// A Buffer of pooled memory, which may hold the bytes of earlier messages; null where the pool is exhausted, or the
+/// runtime allows Buffers of memory of its own only.
+#[napi(ts_return_type = "Buffer | null")]
+pub fn pool_take(env: Env, length: u32) -> Result<Option<Unknown<'static>>> {
+    let Some(block) = pool().take(length as usize) else {
+        return Ok(None);
+    };
+    let data = block.address().as_ptr().cast::<c_void>();
+    let kept = Box::into_raw(Box::new(block)).cast::<c_void>();
+    let mut buffer = ptr::null_mut();
+    // SAFETY: on the JavaScript thread. The block has so many bytes, and is nobody else's until `give_back` was called
+    // with it, which the runtime does once, or the lines below where it did not take it.
+    unsafe {
+        let status =
+            sys::napi_create_external_buffer(env.raw(), length as usize, data, Some(give_back), kept, &mut buffer);
+        if status != sys::Status::napi_ok {
+            drop(Box::from_raw(kept.cast::<Block>()));
+        }
+        if status == sys::Status::napi_no_external_buffers_allowed {
+            return Ok(None);
+        }
+        check_status!(status)?;
+        Ok(Some(Unknown::from_raw_unchecked(env.raw(), buffer)))
+    }
+}
+
+/// The Buffer's memory is nobody's any more.
+unsafe extern "C" fn give_back(_env: sys::napi_env, _data: *mut c_void, kept: *mut c_void) {
+    // SAFETY: the box made in `pool_take`; the runtime calls this once.
+    drop(unsafe { Box::from_raw(kept.cast::<Block>()) });
+}
+
+/// Gives the system back what was not needed since the last call; true while there is more.
+#[napi]
+pub fn pool_trim() -> bool {
+    pool().trim()
+}
+
+/// Bytes that the pool has from the system.
+#[napi]
+pub fn pool_mapped() -> f64 {
+    pool().mapped() as f64
+}
