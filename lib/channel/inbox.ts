@@ -9,12 +9,11 @@ import {
   TimeoutError,
   closedError,
   invalidState,
-  systemError,
   withoutFrames,
 } from '../base/errors.ts'
-import { UNPROVEN, spareBody, takeBody } from './memory.ts'
+import { allocate } from './memory.ts'
 import { claim, claimBehind, lengths, slabOffset } from './message-pool.ts'
-import { checkCode, hot, native } from '../native/binding.ts'
+import { checkCode, errorOf, hot, native } from '../native/binding.ts'
 import { OwnedFd } from '../descriptors/owned-fd.ts'
 import { Queue } from '../base/queue.ts'
 import type { Readiness } from '../base/read-ahead.ts'
@@ -22,22 +21,21 @@ import { Pending, forEver } from '../base/limits.ts'
 import type { Limits } from '../base/limits.ts'
 
 const {
+  BUSY,
   DESCRIPTORS_TRUNCATED,
   DESCRIPTOR_COUNT,
   END_OF_STREAM,
-  LARGE_BODY,
+  MEMORY_GONE,
   MESSAGE_TOO_LARGE,
   MESSAGE_TRUNCATED,
-  NO_ROOM,
+  NEED_MEMORY,
   PROTOCOL_ERROR,
   REPORT_DESCRIPTORS,
   REPORT_LENGTH,
-  SPARE_FILLED,
-  TARGET_FULL,
   TIMED_OUT,
   WOULD_BLOCK,
 } = native
-const { closeDescriptor, receive, receiveBody, receiveInto, receiveRecord } = hot
+const { closeDescriptor, receive, receiveInto, receiveRecord } = hot
 
 /** A message and the descriptors sent with it, which belong to the receiver. */
 export interface Message {
@@ -66,22 +64,11 @@ interface Receive {
   readonly asked: Receiving
 }
 
-/** A large message under way. */
-interface Body {
-  readonly length: number
-  buffer: Uint8Array
-  offset: number
-  /** The buffer is a caller's, who may give up waiting. */
-  readonly borrowed: boolean
-  /** That buffer is gone, and the beginning of the message with it. */
-  lost?: boolean
-}
-
 /** Shared by all who have none: most connections. */
 const none: readonly (() => void)[] = []
 const nothing: Buffer[] = []
 
-/** The receiving half of a connection: who waits, in order, and the message under way. */
+/** The receiving half of a connection: who waits, in order. A message under way is the native side's alone. */
 export class Inbox implements Readiness {
   /** Whether it can receive: false once a message was too large. */
   readable: boolean
@@ -91,9 +78,6 @@ export class Inbox implements Readiness {
   /** Who is called at the next chance to read. */
   #watchers: readonly (() => void)[] = none
   #observers: readonly (() => void)[] = none
-  #body: Body | undefined
-  /** The length of the last message, where it was large: that of the next is mostly the same. */
-  #expected = 0
   /** Messages taken from the native side and not delivered yet, the next one last, all without descriptors. */
   #ahead = nothing
   /** What went wrong behind messages that were delivered first. */
@@ -152,7 +136,7 @@ export class Inbox implements Readiness {
   /** What becomes of a receive that may be given up. */
   #limited(limits: Limits, call: string): Pending<unknown> {
     const pending: Pending<unknown> = new Pending<unknown>(limits, call, () => {
-      if (this.#receives.peek()?.pending === pending) this.#keepBody()
+      if (this.#receives.peek()?.pending === pending) native.leave(this.#id)
       this.#receives.remove((receive) => receive.pending === pending)
       this.#disarm()
     })
@@ -170,7 +154,6 @@ export class Inbox implements Readiness {
       const result = this.#attempt(take, asked)
       if (result !== blocked) return result
       if (this.#ended) throw new EOFError()
-      this.#keepBody()
       throw new TimeoutError(call, limits.timeout)
     } finally {
       this.#deadline = undefined
@@ -252,7 +235,8 @@ export class Inbox implements Readiness {
       } catch (error) {
         receive.pending.reject(error)
       }
-      this.#receives.shift()
+      // It may have given itself up meanwhile: a codec can abort it.
+      if (this.#receives.peek() === receive) this.#receives.shift()
     }
     this.#disarm()
   }
@@ -260,7 +244,6 @@ export class Inbox implements Readiness {
   /** Nobody gets anything any more. */
   close(): void {
     this.#closed = true
-    this.#body = undefined
     for (const { pending } of this.#receives.drain()) pending.reject(closedError('connection'))
     this.#notify()
     for (const observer of this.#observers) observer()
@@ -268,6 +251,8 @@ export class Inbox implements Readiness {
 
   /** Takes the next message. */
   takeBytes(maxLength: number): Buffer | Blocked {
+    const ahead = this.#nextAhead(maxLength)
+    if (ahead !== undefined) return ahead
     const data = this.#take(maxLength)
     if (data !== blocked) this.#discardDescriptors()
     return data
@@ -275,30 +260,19 @@ export class Inbox implements Readiness {
 
   /** Takes the next message into the caller's buffer: its length. */
   takeInto(target: Uint8Array, offset: number): number | Blocked {
-    const space = target.length - offset
-    if (this.#body === undefined && this.#ahead.length === 0) {
-      const code = receiveInto(this.#id, target, offset, Infinity, this.#patience())
-      const length = report[REPORT_LENGTH] as number
-      if (code > 0) {
-        this.#discardDescriptors()
-        return length
-      }
-      if (code === LARGE_BODY && length <= space) this.#body = { length, buffer: target, offset, borrowed: true }
-      else if (code !== NO_ROOM && code !== LARGE_BODY) return this.#unreceived(code)
-    }
-    const borrowed = this.#body?.borrowed === true
-    const data = this.takeBytes(Infinity)
-    if (data === blocked) return blocked
-    if (data.length > space) throw new BufferTooShort(data)
-    if (!borrowed) target.set(data, offset)
+    const data = this.#nextAhead(Infinity) ?? this.#takeInto(target, offset)
+    if (data === blocked || typeof data === 'number') return data
+    if (data.length > target.length - offset) throw new BufferTooShort(data)
+    target.set(data, offset)
     return data.length
   }
 
   /** Takes the next message and its descriptors. */
   takeMessage(maxLength: number): Message | Blocked {
+    const ahead = this.#nextAhead(maxLength)
+    if (ahead !== undefined) return { data: ahead, fds: [] }
     const data = this.#take(maxLength)
-    if (data === blocked) return blocked
-    return { data, fds: report[REPORT_DESCRIPTORS] === 0 ? [] : this.#descriptors() }
+    return data === blocked ? blocked : { data, fds: this.#descriptors() }
   }
 
   /** Takes what messages there are. What goes wrong behind the first is kept for the next receive. */
@@ -334,10 +308,9 @@ export class Inbox implements Readiness {
 
   /** Takes a handle record of at most `max` descriptors. */
   takeRecord(max: number): OwnedFd[] | Blocked {
-    if (this.#body !== undefined) throw invalidState('A message was received in part; receive the rest of it first')
     this.unread()
     const code = receiveRecord(this.#id, max, this.#patience())
-    return code === 0 ? this.#descriptors() : this.#unreceived(code)
+    return code > 0 ? this.#descriptors() : this.#unreceived(code)
   }
 
   /** Gives the native side back what was taken and not delivered. */
@@ -384,88 +357,51 @@ export class Inbox implements Readiness {
 
   /** Where nobody waits any more, the native side need not tell. */
   #disarm(): void {
-    if (!this.#armed || this.waiting) return
+    if (this.waiting || this.#closed) return
+    if (this.#armed) native.connectionForgetRead(this.#id)
     this.#armed = false
-    native.connectionForgetRead(this.#id)
+    // One that is idle may be collected.
+    this.#owner.ready(0)
+  }
+
+  /** A message that came along with others. */
+  #nextAhead(maxLength: number): Buffer | undefined {
+    const ahead = this.#ahead.at(-1)
+    if (ahead === undefined) return undefined
+    if (ahead.length > maxLength) throw this.#tooLarge(ahead.length)
+    this.#ahead.pop()
+    return ahead
   }
 
   #take(maxLength: number): Buffer | Blocked {
-    const ahead = this.#ahead.at(-1)
-    if (ahead !== undefined) {
-      report[REPORT_LENGTH] = ahead.length
-      report[REPORT_DESCRIPTORS] = 0
-      if (ahead.length > maxLength) return this.#unreceived(MESSAGE_TOO_LARGE)
-      this.#ahead.pop()
-      return ahead
-    }
-    if (this.#body !== undefined) return this.#takeBody(maxLength)
-    const spare = this.#expected > 0 ? spareBody(this.#expected) : undefined
-    const code = receive(this.#id, slabOffset(), maxLength, this.#patience(), spare)
-    if (code > 0) {
-      this.#expected = 0
-      const first = claim(lengths[0] as number)
-      if (code > 1) this.#ahead = claimBehind(code)
-      return first
-    }
-    const length = report[REPORT_LENGTH] as number
-    if (code === SPARE_FILLED) return takeBody(length)
-    if (code === LARGE_BODY) {
-      // What is expected and not here yet in full has begun in the spare buffer.
-      this.#body = { length, buffer: takeBody(Math.min(length, UNPROVEN)), offset: 0, borrowed: false }
-      return this.#takeBody(maxLength)
-    }
-    if (code !== NO_ROOM) return this.#unreceived(code)
-    const buffer = Buffer.allocUnsafeSlow(length)
-    receiveInto(this.#id, buffer, 0, maxLength, -1)
-    return buffer
-  }
-
-  /** Goes on with a large message. */
-  #takeBody(maxLength: number): Buffer | Blocked {
-    const body = this.#body as Body
-    if (body.length > maxLength) return this.#unreceived(MESSAGE_TOO_LARGE)
-    for (;;) {
-      const code = receiveBody(this.#id, body.buffer, body.offset, this.#patience())
-      if (code === TARGET_FULL) {
-        const larger = takeBody(Math.min(body.length, Math.max(UNPROVEN, body.buffer.length * 16)))
-        if (body.borrowed) {
-          // Only a caller's buffer that was transferred away is too small: the rest is read to be dropped.
-          body.lost = true
-          body.offset = 0
-        } else {
-          larger.set(body.buffer)
-        }
-        body.buffer = larger
-      } else if (code === 0) {
-        this.#body = undefined
-        if (body.lost) {
-          for (const fd of this.#descriptors()) fd.close()
-          throw invalidState('The buffer was transferred away while a message was written into it')
-        }
-        const { buffer, length } = body
-        if (body.borrowed) return Buffer.from(buffer.buffer, buffer.byteOffset + body.offset, length)
-        this.#expected = length <= UNPROVEN ? length : 0
-        return buffer as Buffer
-      } else {
-        if (code !== WOULD_BLOCK && code !== TIMED_OUT) this.#body = undefined
-        return this.#unreceived(code)
+    for (let memory: Buffer | undefined; ; memory = allocate(report[REPORT_LENGTH] as number)) {
+      const result = receive(this.#id, slabOffset(), maxLength, this.#patience(), memory)
+      if (typeof result !== 'number') return result
+      if (result > 0) {
+        const first = claim(lengths[0] as number)
+        if (result > 1) this.#ahead = claimBehind(result)
+        return first
       }
+      if (result !== NEED_MEMORY) return this.#unreceived(result)
     }
   }
 
-  /** A caller gave up whose buffer holds the beginning of a message: it is kept for the next. */
-  #keepBody(): void {
-    const body = this.#body
-    if (body?.borrowed !== true) return
-    const filled = native.leaveBody(this.#id)
-    const buffer = takeBody(Math.min(body.length, Math.max(UNPROVEN, filled)))
-    buffer.set(body.buffer.subarray(body.offset, body.offset + filled))
-    this.#body = { length: body.length, buffer, offset: 0, borrowed: false }
+  /** The length of the message that is in the target, or one that is not. */
+  #takeInto(target: Uint8Array, offset: number): Buffer | number | Blocked {
+    for (let memory: Buffer | undefined; ; memory = allocate(report[REPORT_LENGTH] as number)) {
+      const result = receiveInto(this.#id, target, offset, this.#patience(), memory)
+      if (result === NEED_MEMORY) continue
+      if (typeof result === 'number' && result < 0) return this.#unreceived(result)
+      const length = report[REPORT_LENGTH] as number
+      this.#discardDescriptors()
+      return typeof result === 'number' ? length : result
+    }
   }
 
   /** The descriptors that came with what was received last. */
   #descriptors(): OwnedFd[] {
     const count = report[REPORT_DESCRIPTORS] as number
+    if (count === 0) return []
     const fds: OwnedFd[] = []
     for (let index = 0; index < count; index++) fds.push(OwnedFd.wrap(descriptorWords[index] as number))
     return fds
@@ -497,8 +433,11 @@ export class Inbox implements Readiness {
       case MESSAGE_TRUNCATED:
         throw new CodedError('ERR_MESSAGE_TRUNCATED', 'The peer closed the connection inside a message')
       case MESSAGE_TOO_LARGE:
-        this.readable = false
-        throw new CodedError('ERR_MESSAGE_TOO_LARGE', `A message of ${count} bytes is over the limit`)
+        throw this.#tooLarge(count)
+      case MEMORY_GONE:
+        throw invalidState('The buffer was transferred away while a message was written into it')
+      case BUSY:
+        throw invalidState('A message was received in part; receive the rest of it first')
       case PROTOCOL_ERROR:
         throw new CodedError('ERR_PROTOCOL', 'What the peer sent is not a message')
       case DESCRIPTOR_COUNT:
@@ -506,7 +445,12 @@ export class Inbox implements Readiness {
       case DESCRIPTORS_TRUNCATED:
         throw new CodedError('ERR_FDS_TRUNCATED', 'Descriptors were lost on the way in: too many files are open')
       default:
-        throw systemError(code, native.failedSyscall())
+        throw errorOf(code)
     }
+  }
+
+  #tooLarge(length: number): Error {
+    this.readable = false
+    return new CodedError('ERR_MESSAGE_TOO_LARGE', `A message of ${length} bytes is over the limit`)
   }
 }

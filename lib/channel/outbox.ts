@@ -1,7 +1,8 @@
 import { realm, report, sources } from '../native/environment.ts'
 import type { Source } from '../native/environment.ts'
-import { TimeoutError, closedError, invalidState, systemError } from '../base/errors.ts'
-import { hot, native } from '../native/binding.ts'
+import { TimeoutError, closedError, invalidState } from '../base/errors.ts'
+import { errnoOf, errorOf, hot, native } from '../native/binding.ts'
+import { errno } from '../native/errno.ts'
 import { Queue } from '../base/queue.ts'
 import { Pending } from '../base/limits.ts'
 
@@ -43,6 +44,17 @@ class Stage {
 
 /** Stages not in use: a connection has one only while messages wait in it. */
 const stages: Stage[] = []
+/** There are so many at the most; messages that find none are copied to the native side one by one. */
+const MAX_STAGES = 32
+let stageCount = 0
+
+function takeStage(): Stage | undefined {
+  const stage = stages.pop()
+  if (stage !== undefined || stageCount === MAX_STAGES) return stage
+  stageCount++
+  return new Stage()
+}
+
 /** For a message that leaves at once. */
 const direct = new Stage()
 
@@ -60,6 +72,21 @@ export interface Carrier {
 let corked: Outbox[] | undefined
 /** One for all that is done at once. */
 const done = Promise.resolve()
+
+const ignore = (): void => {}
+
+/** Failures of the stream: nothing that follows can leave either. */
+const ofStream = new Set(
+  [
+    errno.EPIPE,
+    errno.ECONNRESET,
+    errno.ENOTCONN,
+    errno.ETIMEDOUT,
+    errno.EHOSTUNREACH,
+    errno.ENETUNREACH,
+    errno.ENETDOWN,
+  ].map((number) => -number),
+)
 
 function uncork(): void {
   const outboxes = corked ?? []
@@ -81,7 +108,9 @@ export class Outbox {
   #stage: Stage | undefined
   /** Settles those in the stage together. */
   #staged: Pending<void> | undefined
-  #drained: (() => void) | undefined
+  #drains: (() => void)[] = []
+  /** Of the last send that was not done at once. */
+  #last: Promise<void> | undefined
   #carrier: Carrier | undefined
 
   constructor(id: number, owner: Source, writable: boolean) {
@@ -134,11 +163,18 @@ export class Outbox {
     this.#carrier = carrier
   }
 
+  /** Resolves when all that was sent so far is with the kernel; rejects where that failed. */
+  flush(): Promise<void> {
+    this.uncork()
+    return this.#follow(this.#last ?? done)
+  }
+
   /** Blocks until the kernel has all that was sent, or cannot have it. */
   flushSync(timeout: number): void {
+    if (this.waiting) this.#checkSync()
     this.#corked = false
     this.#unstage(true)
-    if (this.#sends.length > 0) this.#sentSync(QUEUED, timeout)
+    if (this.#sends.length > 0) this.#wait(timeout)
   }
 
   /** What was written in this turn leaves. */
@@ -149,8 +185,8 @@ export class Outbox {
     if (this.#canFlush) return this.#unstage(false)
     this.#unstage(true)
     if (this.#sends.length === 0) return
-    if (this.#carrier === undefined) this.#settle(native.flush(this.#id))
-    else this.#carrier.write((error) => this.#complete(this.#carrier?.written ?? 0, error ? () => error : undefined))
+    if (this.#carrier === undefined) return this.#settle(native.flush(this.#id))
+    this.#carrier.write((error) => this.#complete(this.#carrier?.written ?? 0, error ? () => error : undefined))
   }
 
   /** Settles the sends that are done, or failed. */
@@ -162,14 +198,14 @@ export class Outbox {
   drain(): Promise<void> {
     this.uncork()
     if (!this.waiting) return Promise.resolve()
-    return new Promise((resolve) => (this.#drained = resolve))
+    return new Promise((resolve) => this.#drains.push(resolve))
   }
 
   /** Nothing is sent any more. */
   close(): void {
     this.#dropStage()?.reject(closedError('connection'))
     for (const { pending } of this.#sends.drain()) pending.reject(closedError('connection'))
-    this.#drained?.()
+    this.#rest()
   }
 
   /** Whether what is in the stage may go to the kernel by itself. */
@@ -191,12 +227,13 @@ export class Outbox {
     if (this.#stage?.put(bytes, offset, size) !== true) {
       // A full one need not wait.
       this.#unstage(!this.#canFlush)
-      this.#stage = stages.pop() ?? new Stage()
+      this.#stage = takeStage()
+      if (this.#stage === undefined) return this.#sent(this.#write(bytes, offset, size, 0, true))
       this.#staged = new Pending<void>()
       sources[this.#id] = this.#owner
       this.#stage.put(bytes, offset, size)
     }
-    return (this.#staged as Pending<void>).promise
+    return this.#follow((this.#staged as Pending<void>).promise)
   }
 
   #dropStage(): Pending<void> | undefined {
@@ -215,8 +252,8 @@ export class Outbox {
     const pending = this.#dropStage() as Pending<void>
     if (code === QUEUED) this.#sends.push({ end: report[REPORT_QUEUED] as number, pending })
     else if (code === 0) pending.resolve()
-    else pending.reject(systemError(code, native.failedSyscall()))
-    if (!this.waiting) this.#drained?.()
+    else pending.reject(this.#failed(code))
+    this.#rest()
   }
 
   /** Whether something was written in this turn already: more may follow, and the rest leaves together when it ends. */
@@ -243,28 +280,56 @@ export class Outbox {
   /** The promise of a send that gave `code`. */
   #sent(code: number): Promise<void> {
     if (code === 0) return done
-    if (code !== QUEUED) return Promise.reject(systemError(code, native.failedSyscall()))
+    if (code === QUEUED) return this.#follow(this.#queue().promise)
+    const failed = Promise.reject<void>(this.#failed(code))
+    return ofStream.has(errnoOf(code)) ? this.#follow(failed) : failed
+  }
+
+  /** What was sent last waits for the kernel. */
+  #queue(): Pending<void> {
     const pending = new Pending<void>()
     this.#sends.push({ end: report[REPORT_QUEUED] as number, pending })
     sources[this.#id] = this.#owner
-    return pending.promise
+    return pending
+  }
+
+  /** Who awaits this promise hears of the failures of those before it: they need nobody of their own. */
+  #follow(promise: Promise<void>): Promise<void> {
+    if (this.#last !== promise) {
+      this.#last?.catch(ignore)
+      this.#last = promise
+    }
+    return promise
+  }
+
+  /** The error of a send that failed. Those before it may have failed with it. */
+  #failed(code: number): Error {
+    if (this.#sends.length > 0) this.settle()
+    return errorOf(code)
   }
 
   #checkSync(): void {
     if (this.#carrier !== undefined) throw invalidState('A connection over a stream cannot wait synchronously')
   }
 
+  /** One that is not sent in time stays queued as any other. */
   #sentSync(code: number, timeout: number): void {
     if (code === 0) return
-    const status = code === QUEUED ? native.flushWait(this.#id, timeout) : code
-    if (code === QUEUED) this.#settle(status === TIMED_OUT ? QUEUED : status)
+    if (code !== QUEUED) throw this.#failed(code)
+    this.#follow(this.#queue().promise).catch(ignore)
+    this.#wait(timeout)
+  }
+
+  /** Blocks until all is with the kernel. */
+  #wait(timeout: number): void {
+    const status = native.flushWait(this.#id, timeout)
+    this.#settle(status === TIMED_OUT ? QUEUED : status)
     if (status === TIMED_OUT) throw new TimeoutError('send', timeout)
-    if (status < 0) throw systemError(status, native.failedSyscall())
+    if (status < 0) throw errorOf(status)
   }
 
   #settle(code: number): void {
-    const syscall = code < 0 ? native.failedSyscall() : ''
-    this.#complete(report[REPORT_WRITTEN] as number, code < 0 ? () => systemError(code, syscall) : undefined)
+    this.#complete(report[REPORT_WRITTEN] as number, code < 0 ? () => errorOf(code) : undefined)
   }
 
   /** Resolves the sends up to a stream position; with a failure, rejects the rest. */
@@ -274,6 +339,13 @@ export class Outbox {
       this.#sends.shift()
     }
     if (failure !== undefined) for (const { pending } of this.#sends.drain()) pending.reject(failure())
-    if (!this.waiting) this.#drained?.()
+    this.#rest()
+  }
+
+  /** Where nothing is waiting, those who wait for that go on, and the connection may be collected. */
+  #rest(): void {
+    if (this.waiting) return
+    if (this.#drains.length > 0) for (const drained of this.#drains.splice(0)) drained()
+    this.#owner.ready(0)
   }
 }

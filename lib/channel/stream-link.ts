@@ -80,10 +80,7 @@ export class StreamLink {
       if (bytes.length === 0) return
       const end = report[native.REPORT_WRITTEN] as number
       this.#given = end
-      const more = this.#duplex.write(bytes, (error) => {
-        if (!error) this.#written = end
-        settle(error)
-      })
+      const more = this.#hand(bytes, end)
       if (more) continue
       this.#blocked = true
       this.#duplex.once('drain', () => {
@@ -91,6 +88,21 @@ export class StreamLink {
         this.write(settle)
       })
       return
+    }
+  }
+
+  /** Whether the Duplex wants more. One whose write throws fails what was handed to it, and nothing else. */
+  #hand(bytes: Uint8Array, end: number): boolean {
+    const settle = this.#settle
+    try {
+      return this.#duplex.write(bytes, (error) => {
+        if (!error) this.#written = end
+        settle(error)
+      })
+    } catch (error) {
+      this.#given = this.#written
+      settle(error instanceof Error ? error : new Error('The stream could not be written', { cause: error }))
+      return true
     }
   }
 

@@ -96,9 +96,10 @@ function pathAddress(path: Buffer): string | Buffer {
 
 /** The address of a descriptor's end, or of the other; `''` where it has none. */
 export function socketAddress(fd: number, peer: boolean): PeerAddress {
-  const address: SocketAddress | null = native.socketAddress(fd, peer)
-  if (address?.path) return pathAddress(address.path)
-  if (address?.host !== undefined) return { host: address.host, port: address.port ?? 0 }
+  const address: SocketAddress | number = native.socketAddress(fd, peer)
+  if (typeof address === 'number') return ''
+  if (address.path) return pathAddress(address.path)
+  if (address.host !== undefined) return { host: address.host, port: address.port ?? 0 }
   return ''
 }
 

@@ -10,7 +10,7 @@ import { realm, sources } from '../native/environment.ts'
 import { errno } from '../native/errno.ts'
 import { AbortError, TimeoutError, systemError } from '../base/errors.ts'
 import type { FdLike } from '../descriptors/fd-like.ts'
-import { native } from '../native/binding.ts'
+import { errnoOf, native } from '../native/binding.ts'
 import { OwnedFd } from '../descriptors/owned-fd.ts'
 import { Pending, checkLimits, startTimer } from '../base/limits.ts'
 import type { WaitOptions } from '../base/limits.ts'
@@ -111,7 +111,7 @@ function trySync(target: InternetTarget, deadline: number): number | undefined {
   if (fd < 0) throw connectError(fd, target)
   const watch = native.watchOpen(realm, fd, false)
   let code = native.socketConnected(fd)
-  while (code === -EINPROGRESS) {
+  while (errnoOf(code) === -EINPROGRESS) {
     if (native.watchWait(watch, true, Math.max(0, deadline - performance.now())) === 0) {
       native.watchClose(watch)
       return undefined
@@ -137,7 +137,7 @@ function connectAtOnce(
 function connectUnix(target: UnixTarget, settings: ConnectionSettings): Connection | undefined {
   const connection = Connection.connect(target, settings)
   if (typeof connection !== 'number') return connection
-  if (connection !== -EAGAIN) throw connectError(connection, target)
+  if (errnoOf(connection) !== -EAGAIN) throw connectError(connection, target)
   return undefined
 }
 
@@ -151,7 +151,7 @@ function connectCopy(fd: FdLike, options: ConnectOptions | undefined): Connectio
 }
 
 function connectError(code: number, target: Target): Error {
-  return systemError(code, 'connect', addressDetails(target))
+  return systemError(errnoOf(code), 'connect', addressDetails(target))
 }
 
 /** One call of {@link connect} that has to wait; its promises stay pending once it was stopped. */
@@ -219,7 +219,7 @@ class Attempt {
     if (fd < 0) throw connectError(fd, target)
     const watch = native.watchOpen(realm, fd, false)
     let code = native.socketConnected(fd)
-    while (code === -EINPROGRESS) {
+    while (errnoOf(code) === -EINPROGRESS) {
       await this.#wait((resume) => {
         sources[watch] = { ready: resume }
         const armed = native.watchArm(watch, true)

@@ -44,7 +44,7 @@ import { checkLimits, checkPositional, forEver } from '../base/limits.ts'
 import { checkOptions } from '../base/arguments.ts'
 import type { WaitOptions } from '../base/limits.ts'
 
-const { READABLE, REPORT_ACCESS, REPORT_NAMED, WRITABLE } = native
+const { FLAG_NAMED, FLAG_READ_ONLY, FLAG_WRITE_ONLY, READABLE, REPORT_FLAGS, WRITABLE } = native
 
 /** Descriptors one sendmsg(2) takes (SCM_MAX_FD). */
 const MAX_FDS = 253
@@ -92,6 +92,11 @@ const anything: Receiving = { limits: forEver, maxLength: Infinity, max: Infinit
 function valueOptions(options: SendValueOptions | undefined): SendOptions | undefined {
   checkOptions(options)
   return options?.fds === undefined ? undefined : { fds: options.fds }
+}
+
+/** Whether the peer of the connection just made has an address that is to be asked for. */
+function isNamed(): boolean {
+  return ((report[REPORT_FLAGS] as number) & FLAG_NAMED) !== 0
 }
 
 function carriesMessages(fd: number, kind: FdKind): boolean {
@@ -143,8 +148,8 @@ export class Connection {
   /** What the native side knows it by; -1 once closed. */
   #id: number
   readonly #settings: ConnectionSettings
-  /** What a pipe's end or a terminal is opened for; undefined for both. */
-  readonly #access: number | undefined
+  /** What a pipe's end or a terminal is not opened for, of the FLAG_ bits. */
+  readonly #access: number
   /** Made by the first who asks for it, as is the outbox: most connections of a large server are idle. */
   #inbox: Inbox | undefined
   #outbox: Outbox | undefined
@@ -156,7 +161,7 @@ export class Connection {
     id: number,
     settings: ConnectionSettings,
     peer: PeerAddress | undefined,
-    access: number | undefined,
+    access: number,
     duplex?: Duplex,
   ) {
     checkCode(id)
@@ -177,7 +182,7 @@ export class Connection {
   static connect({ path, address }: UnixTarget, settings: ConnectionSettings): Connection | number {
     const id = native.connectionConnect(realm, path, settings.maxMessageSize, settings.flags)
     if (id < 0) return id
-    return new Connection(id, settings, report[REPORT_NAMED] === 0 ? address : undefined, undefined)
+    return new Connection(id, settings, isNamed() ? undefined : address, 0)
   }
 
   /**
@@ -187,14 +192,14 @@ export class Connection {
   static accept(listener: number, settings: ConnectionSettings, reported: boolean): Connection | number {
     const id = native.connectionAccept(listener, settings.maxMessageSize, settings.flags, reported)
     if (id < 0) return id
-    return new Connection(id, settings, report[REPORT_NAMED] === 0 ? '' : undefined, undefined)
+    return new Connection(id, settings, isNamed() ? undefined : '', 0)
   }
 
   /** @internal Of a descriptor that the native side holds for us; closes it when this fails. */
   static open(fd: number, settings: ConnectionSettings, peer?: PeerAddress): Connection {
     try {
       const id = native.connectionOpen(realm, fd, settings.maxMessageSize, settings.flags)
-      return new Connection(id, settings, peer, report[REPORT_ACCESS])
+      return new Connection(id, settings, peer, report[REPORT_FLAGS] as number)
     } catch (error) {
       hot.closeDescriptor(fd)
       throw error
@@ -229,7 +234,7 @@ export class Connection {
       throw invalidArgumentValue('duplex', 'is not a Duplex of bytes')
     }
     const id = native.connectionOpenStream(realm, settings.maxMessageSize, settings.flags)
-    return new Connection(id, settings, '', undefined, duplex)
+    return new Connection(id, settings, '', 0, duplex)
   }
 
   /** The descriptor's number, -1 once closed or detached, or over a stream. It stays the connection's. */
@@ -684,15 +689,16 @@ export class Connection {
     if ((flags & WRITABLE) !== 0) this.#outbox?.settle()
     if ((flags & READABLE) !== 0 && this.#isOpen()) this.#inbox?.pump()
     // An idle connection may be collected.
-    if (this.#inbox?.waiting !== true && this.#outbox?.waiting !== true) sources[this.#id] = undefined
+    if (this.#id === -1 || this.#inbox?.waiting === true || this.#outbox?.waiting === true) return
+    sources[this.#id] = undefined
   }
 
   #receiver(): Inbox {
-    return (this.#inbox ??= new Inbox(this.#id, this, this.#access !== native.ACCESS_WRITE))
+    return (this.#inbox ??= new Inbox(this.#id, this, (this.#access & FLAG_WRITE_ONLY) === 0))
   }
 
   #sender(): Outbox {
-    return (this.#outbox ??= new Outbox(this.#id, this, this.#access !== native.ACCESS_READ))
+    return (this.#outbox ??= new Outbox(this.#id, this, (this.#access & FLAG_READ_ONLY) === 0))
   }
 
   #isOpen(): boolean {
@@ -805,8 +811,10 @@ export class Connection {
       }
       const connection = Connection.open(own.surrender(), settings, peer)
       const numbers = others.map((fd) => fd.surrender())
-      native.connectionImport(connection.#id, { ...readAhead, tags: [...readAhead.tags], fds: numbers })
-      return connection
+      const code = native.connectionImport(connection.#id, { ...readAhead, tags: [...readAhead.tags], fds: numbers })
+      if (code === 0) return connection
+      connection.destroy()
+      throw new CodedError('ERR_PROTOCOL', 'A connection came with descriptors out of order')
     } finally {
       for (const fd of fds) fd.close()
     }

@@ -5,7 +5,7 @@ import { checkConnectionOptions } from '../channel/options.ts'
 import { checkFlag, checkInteger } from '../base/arguments.ts'
 import type { ConnectionOptions, ConnectionSettings } from '../channel/options.ts'
 import { realm, sources } from '../native/environment.ts'
-import { AbortError, CodedError, TimeoutError, closedError, invalidState, systemError } from '../base/errors.ts'
+import { AbortError, CodedError, TimeoutError, closedError, invalidState } from '../base/errors.ts'
 import type { FdLike } from '../descriptors/fd-like.ts'
 import { Handshakes, checkHandshake } from '../authentication/handshakes.ts'
 import type { HandshakeOptions, HandshakeSettings } from '../authentication/handshakes.ts'
@@ -67,8 +67,7 @@ function checkOptionalAddress(address: Address | null | undefined): Target | und
 }
 
 function check(id: number, target: Target): number {
-  if (id < 0) throw systemError(id, native.failedSyscall(), addressDetails(target))
-  return id
+  return id < 0 ? checkCode(id, addressDetails(target)) : id
 }
 
 const collected = new FinalizationRegistry<number>((id) => native.watchClose(id))

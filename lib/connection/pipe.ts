@@ -2,7 +2,7 @@ import { Connection } from './connection.ts'
 import { checkConnectionOptions } from '../channel/options.ts'
 import { checkFlag } from '../base/arguments.ts'
 import type { ConnectionOptions } from '../channel/options.ts'
-import { checkCode, native } from '../native/binding.ts'
+import { errorOf, native } from '../native/binding.ts'
 
 export interface PipeOptions extends ConnectionOptions {
   /**
@@ -23,7 +23,8 @@ export interface PipeOptions extends ConnectionOptions {
 export function pipe(options?: PipeOptions): [Connection, Connection] {
   const settings = checkConnectionOptions(options)
   const duplex = checkFlag(options?.duplex, 'options.duplex', true)
-  const [first, second] = native.descriptorPair(duplex) as [number, number]
-  checkCode(first)
+  const pair = native.descriptorPair(duplex)
+  if (typeof pair === 'number') throw errorOf(pair)
+  const [first, second] = pair as [number, number]
   return [Connection.open(first, settings, ''), Connection.open(second, settings, '')]
 }

@@ -1,12 +1,11 @@
-import { systemError } from '../base/errors.ts'
-import { native } from '../native/binding.ts'
+import { errorOf, native } from '../native/binding.ts'
 
 /** What a descriptor refers to. */
 export type FdKind = 'file' | 'directory' | 'pipe' | 'socket' | 'listener' | 'tty' | 'char' | 'block' | 'memfd' | 'anon'
 
 export function kindOf(fd: number): FdKind {
   const kind = native.descriptorKind(fd)
-  if (kind === '') throw systemError(native.descriptorCheck(fd), native.failedSyscall())
+  if (typeof kind === 'number') throw errorOf(kind)
   return kind as FdKind
 }
 

@@ -18,7 +18,14 @@ export const sources: (Source | undefined)[] = []
 
 function dispatch(count: number): void {
   for (let index = 0; index < count; index++) {
-    sources[events[2 * index] as number]?.ready(events[2 * index + 1] as number)
+    try {
+      sources[events[2 * index] as number]?.ready(events[2 * index + 1] as number)
+    } catch (error) {
+      // Uncaught, but behind the turn: the others have theirs to hear.
+      queueMicrotask(() => {
+        throw error
+      })
+    }
   }
 }
 

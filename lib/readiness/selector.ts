@@ -5,7 +5,7 @@ import { fdOf } from '../descriptors/fd-like.ts'
 import type { FdLike } from '../descriptors/fd-like.ts'
 import { inspectable } from '../base/inspect.ts'
 import { LiveMap } from './live-map.ts'
-import { checkCode, native } from '../native/binding.ts'
+import { checkCode, errnoOf, native } from '../native/binding.ts'
 import { pairs } from './events.ts'
 import { EVENT_READ, checkEvents, checkRegularFiles, checkSettings, resting } from './registration.ts'
 import type { Ready, RegisterOptions, Registration, SelectorKey, SelectorOptions } from './registration.ts'
@@ -69,7 +69,7 @@ export class Selector<Data = unknown> extends Watcher {
     checkEvents(events, settings)
     const fd = waitableNumber(fileObj, 'fileObj')
     const code = native.selectorRegister(this.#watch.id, fd, events, settings)
-    if (code === -errno.EEXIST) throw invalidArgumentValue('fileObj', `is registered already: ${fd}`)
+    if (errnoOf(code) === -errno.EEXIST) throw invalidArgumentValue('fileObj', `is registered already: ${fd}`)
     checkCode(code)
     const key = Object.freeze({ fileObj, fd, events, data: data as Data })
     const byObject = isByObject(fileObj)

@@ -1,10 +1,8 @@
 //! What a plain Node-API callback was given, and what it returns.
 
-use std::{ptr, slice};
+use std::ptr;
 
 use napi::{Result, sys};
-
-use super::held_buffer;
 
 /// What a call was given; what was not is `undefined`.
 ///
@@ -48,20 +46,6 @@ pub(crate) unsafe fn number(env: sys::napi_env, value: sys::napi_value) -> f64 {
 pub(crate) unsafe fn numbers<const N: usize>(env: sys::napi_env, info: sys::napi_callback_info) -> [f64; N] {
     // SAFETY: as the caller vouches.
     unsafe { arguments::<N>(env, info).map(|value| number(env, value)) }
-}
-
-/// The memory of a `Uint8Array`, good until JavaScript runs again; what is none, or was transferred away, is empty.
-///
-/// # Safety
-/// As for [`number`].
-pub(crate) unsafe fn memory<'a>(env: sys::napi_env, value: sys::napi_value) -> &'a mut [u8] {
-    // SAFETY: the memory is the array's, JavaScript runs on this thread only, and no call is given the same array twice.
-    unsafe {
-        match held_buffer::memory(env, value) {
-            (data, _) if data.is_null() => &mut [],
-            (data, length) => slice::from_raw_parts_mut(data, length),
-        }
-    }
 }
 
 /// What a call returns.

@@ -8,12 +8,21 @@ use napi::{Env, Result, check_status, sys};
 
 use super::held_array::HeldArray;
 use crate::codes::{
-    REPORT_ACCESS, REPORT_DESCRIPTORS, REPORT_LENGTH, REPORT_NAMED, REPORT_QUEUED, REPORT_TURN, REPORT_WORDS,
-    REPORT_WRITTEN,
+    REPORT_DESCRIPTORS, REPORT_FLAGS, REPORT_LENGTH, REPORT_QUEUED, REPORT_TURN, REPORT_WORDS, REPORT_WRITTEN,
 };
 
 /// `(id, flags)` of one source that has something for JavaScript.
 pub(crate) type Notice = (u32, u32);
+
+/// What a call tells besides its result.
+#[derive(Default)]
+pub(crate) struct Report<'a> {
+    pub(crate) length: u64,
+    pub(crate) descriptors: &'a [i32],
+    pub(crate) written: u64,
+    pub(crate) queued: u64,
+    pub(crate) flags: u32,
+}
 
 /// Belongs to its thread; dropped at the latest in the cleanup hook, before the JavaScript environment goes.
 pub(crate) struct Realm {
@@ -96,26 +105,14 @@ impl Realm {
         self.report.set(index as usize, value);
     }
 
-    pub(crate) fn report_length(&self, length: u64) {
-        self.word(REPORT_LENGTH, length as f64);
-    }
-
-    pub(crate) fn report_access(&self, access: i32) {
-        self.word(REPORT_ACCESS, f64::from(access));
-    }
-
-    pub(crate) fn report_named(&self, named: bool) {
-        self.word(REPORT_NAMED, f64::from(named));
-    }
-
-    pub(crate) fn report_positions(&self, written: u64, queued: u64) {
-        self.word(REPORT_WRITTEN, written as f64);
-        self.word(REPORT_QUEUED, queued as f64);
-    }
-
-    pub(crate) fn report_descriptors(&self, fds: impl ExactSizeIterator<Item = i32>) {
-        self.word(REPORT_DESCRIPTORS, fds.len() as f64);
-        for (index, fd) in fds.enumerate() {
+    /// Tells all that a call has to tell besides its result, so that nothing is left of an earlier one.
+    pub(crate) fn report(&self, report: &Report<'_>) {
+        self.word(REPORT_LENGTH, report.length as f64);
+        self.word(REPORT_DESCRIPTORS, report.descriptors.len() as f64);
+        self.word(REPORT_WRITTEN, report.written as f64);
+        self.word(REPORT_QUEUED, report.queued as f64);
+        self.word(REPORT_FLAGS, f64::from(report.flags));
+        for (index, &fd) in report.descriptors.iter().enumerate() {
             self.descriptors.set(index, fd);
         }
     }

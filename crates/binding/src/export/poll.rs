@@ -1,15 +1,16 @@
 //! `poll(2)` and `select()` as JavaScript has them. The set is JavaScript's, (descriptor, mask) pairs; what is awaited
 //! here is a notifier that says when to ask again.
 
-use fdwire_multiplexer::{Error, Notifier, Poll, select};
+use fdwire_engine::{Error, Subject};
+use fdwire_multiplexer::{Notifier, Poll, select};
 use napi::Result;
 use napi::bindgen_prelude::Int32ArraySlice;
 use napi_derive::napi;
 
+use super::epoll::write_pairs;
+use super::watch;
 use crate::codes::duration;
-use crate::environment;
-use crate::epoll::write_pairs;
-use crate::watch::{self, Subject, with_watch};
+use crate::environment::{self, answering};
 
 /// Bytes that a write to a writable pipe takes whole.
 #[napi]
@@ -23,17 +24,14 @@ fn pairs(words: &[i32]) -> impl Iterator<Item = (i32, i16)> {
 /// room for all; returns how many.
 #[napi]
 pub fn poll_wait(set: Int32ArraySlice<'_>, timeout: f64, mut events: Int32ArraySlice<'_>) -> Result<i32> {
-    environment::with(|environment| {
+    answering(|_| {
         let mut poll = Poll::new();
-        let registered = pairs(set.as_ref()).try_for_each(|(fd, mask)| poll.register(fd, mask));
-        match registered.and_then(|()| poll.poll(duration(timeout))) {
-            Ok(ready) => {
-                // SAFETY: JavaScript, which owns the memory, runs on this thread only and is in this call.
-                let events = unsafe { events.as_mut() };
-                write_pairs(events, ready.into_iter().map(|(fd, mask)| (fd, i32::from(mask as u16))))
-            }
-            Err(error) => environment.shared.fail_multiplexer(&error),
-        }
+        pairs(set.as_ref()).try_for_each(|(fd, mask)| poll.register(fd, mask))?;
+        let ready = poll.poll(duration(timeout))?;
+        // SAFETY: JavaScript, which owns the memory, runs on this thread only and is in this call.
+        let events = unsafe { events.as_mut() };
+        let pairs = ready.into_iter().map(|(fd, mask)| (fd, i32::from(mask as u16)));
+        Ok(write_pairs(events, pairs))
     })
 }
 
@@ -47,37 +45,39 @@ pub fn select_wait(
     timeout: f64,
     mut ready: Int32ArraySlice<'_>,
 ) -> Result<i32> {
-    environment::with(|environment| {
+    answering(|_| {
         let (read, rest) = fds.as_ref().split_at(fds.len().min(readers as usize));
         let (write, except) = rest.split_at(rest.len().min(writers as usize));
-        match select(read, write, except, duration(timeout)) {
-            Ok(selected) => {
-                // SAFETY: JavaScript, which owns the memory, runs on this thread only and is in this call.
-                let ready = unsafe { ready.as_mut() };
-                ready.fill(0);
-                let write = selected.write.iter().map(|position| position + read.len());
-                let except = selected
-                    .except
-                    .iter()
-                    .map(|position| position + fds.len() - except.len());
-                let mut count = 0;
-                for position in selected.read.iter().copied().chain(write).chain(except) {
-                    if let Some(flag) = ready.get_mut(position) {
-                        *flag = 1;
-                        count += 1;
-                    }
-                }
-                count
+        let selected = select(read, write, except, duration(timeout))?;
+        // SAFETY: JavaScript, which owns the memory, runs on this thread only and is in this call.
+        let ready = unsafe { ready.as_mut() };
+        ready.fill(0);
+        let write = selected.write.iter().map(|position| position + read.len());
+        let except = selected
+            .except
+            .iter()
+            .map(|position| position + fds.len() - except.len());
+        let mut count = 0;
+        for position in selected.read.iter().copied().chain(write).chain(except) {
+            if let Some(flag) = ready.get_mut(position) {
+                *flag = 1;
+                count += 1;
             }
-            Err(error) => environment.shared.fail_multiplexer(&error),
         }
+        Ok(count)
     })
 }
 
-fn with_notifier(id: u32, f: impl FnOnce(&Notifier) -> std::result::Result<(), Error>) -> Result<i32> {
-    with_watch(id, -libc::EBADF, |shared, watch| match &watch.fd {
-        Subject::Notifier(notifier) => f(notifier).map_or_else(|error| shared.fail_multiplexer(&error), |()| 0),
-        _ => -libc::EBADF,
+fn with_notifier(
+    id: u32,
+    f: impl FnOnce(&Notifier) -> std::result::Result<(), fdwire_multiplexer::Error>,
+) -> Result<i32> {
+    environment::watch(id, |_, watch| match watch.subject() {
+        Subject::Notifier(notifier) => {
+            f(notifier)?;
+            Ok(0)
+        }
+        _ => Err(Error::NoSource),
     })
 }
 

@@ -1,13 +1,15 @@
 //! A selector as JavaScript has it: descriptors and masks. Keys, objects and what is read ahead are TypeScript's.
 
-use fdwire_multiplexer::{Error, Options, RegularFiles, Selector};
+use fdwire_engine::{Error, Subject};
+use fdwire_multiplexer::{Options, RegularFiles, Selector};
 use napi::Result;
 use napi::bindgen_prelude::Int32ArraySlice;
 use napi_derive::napi;
 
+use super::epoll::write_pairs;
+use super::watch;
 use crate::codes::duration;
-use crate::epoll::write_pairs;
-use crate::watch::{self, Subject, with_watch};
+use crate::environment;
 
 /// How one descriptor is watched.
 #[derive(Debug)]
@@ -44,10 +46,13 @@ impl From<SelectorOptions> for Options {
     }
 }
 
-fn with_selector(id: u32, f: impl FnOnce(&mut Selector) -> std::result::Result<i32, Error>) -> Result<i32> {
-    with_watch(id, -libc::EBADF, |shared, watch| match &mut watch.fd {
-        Subject::Selector(selector) => f(selector).unwrap_or_else(|error| shared.fail_multiplexer(&error)),
-        _ => -libc::EBADF,
+fn with_selector(
+    id: u32,
+    f: impl FnOnce(&mut Selector) -> std::result::Result<i32, fdwire_multiplexer::Error>,
+) -> Result<i32> {
+    environment::watch(id, |_, watch| match watch.subject() {
+        Subject::Selector(selector) => Ok(f(selector)?),
+        _ => Err(Error::NoSource),
     })
 }
 

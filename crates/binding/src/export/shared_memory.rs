@@ -9,13 +9,14 @@ use std::ptr;
 use std::sync::Arc;
 
 use fdwire_ancillary::{self as ancillary, Errno, Error, Mapping};
+use fdwire_engine::Error as Failure;
 use napi::bindgen_prelude::{Either, JsObjectValue, JsValue, Object, Unknown};
 use napi::{Env, Result, check_status, sys};
 use napi_derive::napi;
 
-use crate::codes::UNSUPPORTED;
-use crate::descriptors::borrow;
-use crate::environment::{self, Shared};
+use super::descriptor::borrow;
+use crate::codes::code;
+use crate::environment;
 
 /// The descriptor is not of memory that can be shared.
 #[napi]
@@ -40,15 +41,32 @@ pub const SEAL_WRITE: i32 = ancillary::SEAL_WRITE;
 #[napi]
 pub const SEAL_FUTURE_WRITE: i32 = ancillary::SEAL_FUTURE_WRITE;
 
-fn fail(shared: &Shared, error: &Error) -> i32 {
-    match error {
-        Error::Unsupported(feature) => {
-            shared.syscall.set(feature);
-            UNSUPPORTED
+/// What a call of memory failed with, in numbers.
+enum Refusal {
+    Memory(Error),
+    Other(Failure),
+}
+
+impl From<Failure> for Refusal {
+    fn from(error: Failure) -> Refusal {
+        Refusal::Other(error)
+    }
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Refusal {
+        Refusal::Memory(error)
+    }
+}
+
+impl Refusal {
+    fn code(self) -> i32 {
+        match self {
+            Refusal::Memory(Error::NotMemory) => NOT_MEMORY,
+            Refusal::Memory(Error::Shrinkable) => SHRINKABLE,
+            Refusal::Memory(error) => code(error.into()),
+            Refusal::Other(error) => code(error),
         }
-        Error::NotMemory => NOT_MEMORY,
-        Error::Shrinkable => SHRINKABLE,
-        _ => shared.fail(error),
     }
 }
 
@@ -60,52 +78,43 @@ pub fn memory_create(name: String, size: f64) -> Result<i32> {
         errno: Errno::EINVAL,
     };
     environment::with(|environment| {
-        let shared = &environment.shared;
         let created = CString::new(name).map_err(|_| invalid);
         match created.and_then(|name| ancillary::create_memory(&name, size as u64)) {
-            Ok(fd) => shared.hand_out(fd),
-            Err(error) => fail(shared, &error),
+            Ok(fd) => environment.shared().descriptors.hand_out(fd),
+            Err(error) => Refusal::Memory(error).code(),
         }
     })
 }
 
 /// The seals of memory, or a negative code.
 #[napi]
-pub fn memory_seals(fd: i32) -> Result<i32> {
-    environment::with(|environment| {
-        borrow(fd)
-            .and_then(ancillary::seals)
-            .unwrap_or_else(|error| fail(&environment.shared, &error))
-    })
+pub fn memory_seals(fd: i32) -> i32 {
+    borrow(fd, |fd| Ok::<_, Refusal>(ancillary::seals(fd)?)).unwrap_or_else(Refusal::code)
 }
 
 /// Adds seals: 0 or a negative code.
 #[napi]
-pub fn memory_add_seals(fd: i32, seals: i32) -> Result<i32> {
-    environment::with(
-        |environment| match borrow(fd).and_then(|fd| ancillary::add_seals(fd, seals)) {
-            Ok(()) => 0,
-            Err(error) => fail(&environment.shared, &error),
-        },
-    )
+pub fn memory_add_seals(fd: i32, seals: i32) -> i32 {
+    match borrow(fd, |fd| Ok::<_, Refusal>(ancillary::add_seals(fd, seals)?)) {
+        Ok(()) => 0,
+        Err(refusal) => refusal.code(),
+    }
 }
 
 /// Maps `size` bytes of a memory, or all of it, at most `max`, or gives a negative code. `private` tells that what is
 /// written stays here.
 #[napi(ts_return_type = "number | { buffer: ArrayBuffer; private: boolean }")]
 pub fn memory_map<'env>(env: &'env Env, fd: i32, size: Option<f64>, max: f64) -> Result<Either<i32, Object<'env>>> {
-    let mapped = environment::with(|environment| {
-        borrow(fd)
-            .and_then(|fd| Mapping::new(fd, size.map(|size| size as u64), max as u64))
-            .map_err(|error| fail(&environment.shared, &error))
-    })?;
+    let mapped = borrow(fd, |fd| {
+        Ok::<_, Refusal>(Mapping::new(fd, size.map(|size| size as u64), max as u64)?)
+    });
     let mapping = match mapped {
         Ok(mapping) => Arc::new(mapping),
-        Err(code) => return Ok(Either::A(code)),
+        Err(refusal) => return Ok(Either::A(refusal.code())),
     };
     let Some(buffer) = array_buffer(env, &mapping)? else {
-        environment::with(|environment| environment.shared.syscall.set("memory of others as an ArrayBuffer"))?;
-        return Ok(Either::A(UNSUPPORTED));
+        let missing = Failure::Unsupported("memory of others as an ArrayBuffer");
+        return Ok(Either::A(code(missing)));
     };
     let mut result = Object::new(env)?;
     result.set_named_property("buffer", buffer)?;

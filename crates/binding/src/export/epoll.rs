@@ -2,25 +2,27 @@
 
 use std::collections::BTreeMap;
 
-use fdwire_multiplexer::{EPOLL_CONSTANTS, Epoll, Error, KQUEUE_CONSTANTS, POLL_CONSTANTS};
+use fdwire_engine::{Error, Subject};
+use fdwire_multiplexer::{EPOLL_CONSTANTS, Epoll, KQUEUE_CONSTANTS, POLL_CONSTANTS};
 use napi::Result;
 use napi::bindgen_prelude::Int32ArraySlice;
 use napi_derive::napi;
 
+use super::watch;
 use crate::codes::duration;
-use crate::watch::{self, Subject, with_watch};
+use crate::environment;
 
-fn with_epoll(id: u32, f: impl FnOnce(&Epoll) -> std::result::Result<i32, Error>) -> Result<i32> {
-    with_watch(id, -libc::EBADF, |shared, watch| match &watch.fd {
-        Subject::Epoll(epoll) => f(epoll).unwrap_or_else(|error| shared.fail_multiplexer(&error)),
-        _ => -libc::EBADF,
+fn with_epoll(id: u32, f: impl FnOnce(&Epoll) -> std::result::Result<i32, fdwire_multiplexer::Error>) -> Result<i32> {
+    environment::watch(id, |_, watch| match watch.subject() {
+        Subject::Epoll(epoll) => Ok(f(epoll)?),
+        _ => Err(Error::NoSource),
     })
 }
 
 /// A new instance: the number of its watch, or a negative code.
 #[napi]
 pub fn epoll_open(realm: u32) -> Result<i32> {
-    watch::open(realm, || Epoll::new().map(Subject::Epoll))
+    watch::open(realm, || Ok(Subject::Epoll(Epoll::new()?)))
 }
 
 /// The same of a descriptor that JavaScript holds.

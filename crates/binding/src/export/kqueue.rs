@@ -1,12 +1,14 @@
 //! `kqueue(2)` as JavaScript has it: an event is six numbers, as `KEvent` becomes them.
 
+use fdwire_engine::{Error, Subject};
 use fdwire_multiplexer::{KEvent, Kqueue};
 use napi::Result;
 use napi::bindgen_prelude::Float64ArraySlice;
 use napi_derive::napi;
 
+use super::watch;
 use crate::codes::duration;
-use crate::watch::{self, Subject, with_watch};
+use crate::environment;
 
 /// How many numbers an event is.
 #[napi]
@@ -16,7 +18,7 @@ const WORDS: usize = 6;
 /// A new queue: the number of its watch, or a negative code.
 #[napi]
 pub fn kqueue_open(realm: u32) -> Result<i32> {
-    watch::open(realm, || Kqueue::new().map(Subject::Kqueue))
+    watch::open(realm, || Ok(Subject::Kqueue(Kqueue::new()?)))
 }
 
 /// The same of a descriptor that JavaScript holds.
@@ -36,23 +38,19 @@ pub fn kqueue_control(
     timeout: f64,
     mut events: Float64ArraySlice<'_>,
 ) -> Result<i32> {
-    with_watch(id, -libc::EBADF, |shared, watch| {
-        let Subject::Kqueue(kqueue) = &watch.fd else {
-            return -libc::EBADF;
+    environment::watch(id, |_, watch| {
+        let Subject::Kqueue(kqueue) = watch.subject() else {
+            return Err(Error::NoSource);
         };
         let (changes, _) = changes.as_ref().as_chunks::<WORDS>();
         let changes: Vec<KEvent> = changes.iter().copied().map(KEvent::from).collect();
         // SAFETY: JavaScript, which owns the memory, runs on this thread only and is in this call.
         let events = unsafe { events.as_mut() };
-        match kqueue.control(&changes, events.len() / WORDS, duration(timeout)) {
-            Ok(ready) => {
-                let (words, _) = events.as_chunks_mut::<WORDS>();
-                for (words, event) in words.iter_mut().zip(&ready) {
-                    *words = (*event).into();
-                }
-                ready.len() as i32
-            }
-            Err(error) => shared.fail_multiplexer(&error),
+        let ready = kqueue.control(&changes, events.len() / WORDS, duration(timeout))?;
+        let (words, _) = events.as_chunks_mut::<WORDS>();
+        for (words, event) in words.iter_mut().zip(&ready) {
+            *words = (*event).into();
         }
+        Ok(ready.len() as i32)
     })
 }

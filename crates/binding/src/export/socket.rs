@@ -1,15 +1,17 @@
 //! Sockets before they are connections: addresses, connecting, credentials, options.
 
 use std::net::{IpAddr, SocketAddr, SocketAddrV6, ToSocketAddrs};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use fdwire_ancillary::{self as ancillary, Address, Errno, Error};
+use fdwire_ancillary::{self as ancillary, Address, Errno};
+use fdwire_engine::Error;
 use napi::Result;
-use napi::bindgen_prelude::Buffer;
+use napi::bindgen_prelude::{Buffer, Either};
 use napi_derive::napi;
 
-use crate::descriptors::borrow;
-use crate::environment;
+use super::descriptor::borrow;
+use crate::codes::{answer, code};
+use crate::environment::answering;
 
 /// The address of a socket: a path (empty: unnamed; leading NUL: abstract) or a host and port.
 #[napi(object)]
@@ -46,7 +48,7 @@ impl From<Address> for SocketAddress {
 }
 
 /// Reads a numeric host, with a numeric scope after `%`.
-pub(crate) fn internet_address(host: &str, port: u16) -> std::result::Result<Address, Error> {
+pub(crate) fn internet_address(host: &str, port: u16) -> fdwire_engine::Result<Address> {
     let invalid = || Error::System {
         syscall: "getaddrinfo",
         errno: Errno::EINVAL,
@@ -60,25 +62,22 @@ pub(crate) fn internet_address(host: &str, port: u16) -> std::result::Result<Add
 
 /// Starts connecting a socket of its own, which blocks again once connected; an internet one rarely is at once, see
 /// `socketConnected`.
-pub(crate) fn connect(address: &Address) -> std::result::Result<OwnedFd, Error> {
+pub(crate) fn connect(address: &Address) -> fdwire_engine::Result<OwnedFd> {
     let socket = ancillary::stream_socket(address, true)?;
     match ancillary::connect(socket.as_fd(), address) {
         Ok(()) => ancillary::set_nonblocking(socket.as_fd(), false)?,
-        Err(error) if error.errno() as i32 == libc::EINPROGRESS => {}
-        Err(error) => return Err(error),
+        Err(error) if error.errno() == Errno::EINPROGRESS => {}
+        Err(error) => return Err(error.into()),
     }
     Ok(socket)
 }
 
-/// Starts connecting to a numeric host and a port: a descriptor, or `-errno`.
+/// Starts connecting to a numeric host and a port: a descriptor, or a code.
 #[napi]
 pub fn socket_connect_internet(host: String, port: u16) -> Result<i32> {
-    environment::with(|environment| {
-        let connected = internet_address(&host, port).and_then(|address| connect(&address));
-        match connected {
-            Ok(socket) => environment.shared.hand_out(socket),
-            Err(error) => environment.shared.fail(&error),
-        }
+    answering(|environment| {
+        let socket = connect(&internet_address(&host, port)?)?;
+        Ok(environment.shared().descriptors.hand_out(socket))
     })
 }
 
@@ -95,44 +94,37 @@ pub fn resolve_host(host: String) -> Vec<String> {
     hosts
 }
 
-/// How connecting went: 0 connected, and the socket blocks from now on; `-EINPROGRESS`; or `-errno`.
-fn connected(fd: std::os::fd::BorrowedFd<'_>) -> std::result::Result<(), Error> {
+fn connected(fd: BorrowedFd<'_>) -> fdwire_engine::Result<()> {
     ancillary::take_error(fd)?;
     match ancillary::peer_address(fd) {
-        Err(error) if error.errno() as i32 == libc::ENOTCONN => Err(Error::System {
+        Err(error) if error.errno() == Errno::ENOTCONN => Err(Error::System {
             syscall: "connect",
             errno: Errno::EINPROGRESS,
         }),
-        _ => ancillary::set_nonblocking(fd, false),
+        _ => Ok(ancillary::set_nonblocking(fd, false)?),
     }
 }
 
-/// How connecting a descriptor went: 0, `-EINPROGRESS` or `-errno`.
+/// How connecting a descriptor went: 0 connected, and the socket blocks from now on; or a code, EINPROGRESS among them.
 #[napi]
-pub fn socket_connected(fd: i32) -> Result<i32> {
-    environment::with(|environment| match borrow(fd).and_then(connected) {
-        Ok(()) => 0,
-        Err(error) => environment.shared.fail(&error),
-    })
+pub fn socket_connected(fd: i32) -> i32 {
+    answer(borrow(fd, connected).map(|()| 0))
 }
 
-/// The address of this end, or of the other; none where the system call failed.
+/// The address of this end, or of the other; or a code.
 #[napi]
-pub fn socket_address(fd: i32, peer: bool) -> Result<Option<SocketAddress>> {
-    let address = |fd| {
-        if peer {
-            ancillary::peer_address(fd)
+pub fn socket_address(fd: i32, peer: bool) -> Either<SocketAddress, i32> {
+    let address = borrow(fd, |fd| {
+        Ok::<_, Error>(if peer {
+            ancillary::peer_address(fd)?
         } else {
-            ancillary::local_address(fd)
-        }
-    };
-    environment::with(|environment| match borrow(fd).and_then(address) {
-        Ok(address) => Some(address.into()),
-        Err(error) => {
-            environment.shared.fail(&error);
-            None
-        }
-    })
+            ancillary::local_address(fd)?
+        })
+    });
+    match address {
+        Ok(address) => Either::A(address.into()),
+        Err(error) => Either::B(code(error)),
+    }
 }
 
 /// Who is at the other end of a unix socket.
@@ -148,13 +140,11 @@ pub struct PeerCredentials {
 
 /// Who was at the other end when it connected; none where the descriptor cannot tell.
 #[napi]
-pub fn socket_peer_credentials(fd: i32) -> Result<Option<PeerCredentials>> {
-    environment::with(|_| {
-        let credentials = borrow(fd).and_then(ancillary::peer_credentials).ok()?;
-        Some(PeerCredentials {
-            pid: credentials.pid,
-            uid: credentials.uid,
-            gid: credentials.gid,
-        })
+pub fn socket_peer_credentials(fd: i32) -> Option<PeerCredentials> {
+    let credentials = borrow(fd, |fd| Ok::<_, Error>(ancillary::peer_credentials(fd)?)).ok()?;
+    Some(PeerCredentials {
+        pid: credentials.pid,
+        uid: credentials.uid,
+        gid: credentials.gid,
     })
 }
