@@ -11,6 +11,8 @@ use crate::memory::Memory;
 use crate::outcome::Result;
 use crate::settings::SCRATCH;
 
+type KeepAlive = Box<dyn Fn(bool)>;
+
 /// One per thread.
 pub struct Shared<M> {
     /// None in tests without system calls.
@@ -27,7 +29,7 @@ pub struct Shared<M> {
     /// Memory that was asked for and not needed.
     spare: Cell<Option<(usize, M)>>,
     active: Cell<usize>,
-    keep_alive: Cell<Option<Box<dyn Fn(bool)>>>,
+    keep_alive: Cell<Option<KeepAlive>>,
 }
 
 impl<M: Memory> Shared<M> {
