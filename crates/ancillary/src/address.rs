@@ -3,9 +3,11 @@
 use std::mem::offset_of;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
-use nix::sys::socket::{SockaddrLike, SockaddrStorage, UnixAddr};
+use fdwire_system::{Result, check};
+use nix::sys::socket::{SockaddrStorage, UnixAddr};
 
-use crate::{Error, Result, platform};
+use crate::platform;
+use crate::raw_address::RawAddress;
 
 /// Where a socket is.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -27,97 +29,46 @@ impl Address {
     }
 }
 
-/// A `sockaddr` of any family and its length.
-pub(crate) struct RawAddress {
-    storage: libc::sockaddr_storage,
-    length: libc::socklen_t,
+/// `ENAMETOOLONG` for a path over 107 bytes (103 on BSD), `EINVAL` for one with a NUL in it.
+pub(crate) fn encode(syscall: &'static str, address: &Address) -> Result<RawAddress> {
+    match address {
+        Address::Unix(name) => {
+            let name = match name.as_slice() {
+                [] | [0, ..] => platform::nameless_or_abstract(name)?,
+                path => UnixAddr::new(path),
+            };
+            Ok(RawAddress::copy(&check(syscall, name)?))
+        }
+        Address::Inet(address) => Ok(RawAddress::copy(&SockaddrStorage::from(*address))),
+    }
 }
 
-impl RawAddress {
-    const SIZE: libc::socklen_t = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
-
-    /// Space for the system to write any address to.
-    pub(crate) fn new() -> Self {
-        // SAFETY: plain bytes, for which all zeroes is a value.
-        let storage = unsafe { std::mem::zeroed() };
-        RawAddress {
-            storage,
-            length: Self::SIZE,
+/// `None` for no address at all, and for a family other than unix and internet.
+pub(crate) fn decode(raw: &RawAddress) -> Option<Address> {
+    let bytes = raw.bytes();
+    if bytes.len() < offset_of!(libc::sockaddr, sa_data) {
+        return None;
+    }
+    match raw.family() {
+        libc::AF_UNIX => Some(Address::Unix(
+            unix_name(&bytes[offset_of!(libc::sockaddr_un, sun_path)..]).to_vec(),
+        )),
+        libc::AF_INET if bytes.len() >= size_of::<libc::sockaddr_in>() => {
+            // SAFETY: family and length say that this is a sockaddr_in, and the storage is aligned for any sockaddr.
+            let inet = unsafe { &*raw.as_ptr().cast::<libc::sockaddr_in>() };
+            let ip = Ipv4Addr::from(u32::from_be(inet.sin_addr.s_addr));
+            Some(Address::Inet(SocketAddrV4::new(ip, u16::from_be(inet.sin_port)).into()))
         }
-    }
-
-    /// `ENAMETOOLONG` for a path over 107 bytes (103 on BSD), `EINVAL` for one with a NUL in it.
-    pub(crate) fn encode(syscall: &'static str, address: &Address) -> Result<Self> {
-        match address {
-            Address::Unix(name) => {
-                let name = match name.as_slice() {
-                    [] | [0, ..] => platform::nameless_or_abstract(name)?,
-                    path => UnixAddr::new(path),
-                };
-                Ok(Self::copy(&name.map_err(|errno| Error::system(syscall, errno))?))
-            }
-            Address::Inet(address) => Ok(Self::copy(&SockaddrStorage::from(*address))),
+        libc::AF_INET6 if bytes.len() >= size_of::<libc::sockaddr_in6>() => {
+            // SAFETY: as above, for sockaddr_in6.
+            let inet = unsafe { &*raw.as_ptr().cast::<libc::sockaddr_in6>() };
+            let ip = Ipv6Addr::from(inet.sin6_addr.s6_addr);
+            let port = u16::from_be(inet.sin6_port);
+            Some(Address::Inet(
+                SocketAddrV6::new(ip, port, inet.sin6_flowinfo, inet.sin6_scope_id).into(),
+            ))
         }
-    }
-
-    fn copy(source: &dyn SockaddrLike) -> Self {
-        let mut raw = RawAddress::new();
-        raw.set_length(source.len());
-        let length = raw.length as usize;
-        // SAFETY: `source` has `length` readable bytes, and `length` is clamped to the size of the storage.
-        unsafe { std::ptr::copy_nonoverlapping(source.as_ptr().cast::<u8>(), raw.as_mut_ptr().cast(), length) };
-        raw
-    }
-
-    pub(crate) fn as_ptr(&self) -> *const libc::sockaddr {
-        (&raw const self.storage).cast()
-    }
-
-    pub(crate) fn as_mut_ptr(&mut self) -> *mut libc::sockaddr {
-        (&raw mut self.storage).cast()
-    }
-
-    pub(crate) fn length(&self) -> libc::socklen_t {
-        self.length
-    }
-
-    /// The length the system reported, which may be larger than the space it had.
-    pub(crate) fn set_length(&mut self, length: libc::socklen_t) {
-        self.length = length.min(Self::SIZE);
-    }
-
-    pub(crate) fn family(&self) -> i32 {
-        i32::from(self.storage.ss_family)
-    }
-
-    /// `None` for no address at all, and for a family other than unix and internet.
-    pub(crate) fn decode(&self) -> Option<Address> {
-        // SAFETY: the storage is initialised and at least `length` bytes.
-        let bytes = unsafe { std::slice::from_raw_parts(self.as_ptr().cast::<u8>(), self.length as usize) };
-        if bytes.len() < offset_of!(libc::sockaddr, sa_data) {
-            return None;
-        }
-        match self.family() {
-            libc::AF_UNIX => Some(Address::Unix(
-                unix_name(&bytes[offset_of!(libc::sockaddr_un, sun_path)..]).to_vec(),
-            )),
-            libc::AF_INET if bytes.len() >= size_of::<libc::sockaddr_in>() => {
-                // SAFETY: family and length say that this is a sockaddr_in, and the storage is aligned for any sockaddr.
-                let raw = unsafe { &*self.as_ptr().cast::<libc::sockaddr_in>() };
-                let ip = Ipv4Addr::from(u32::from_be(raw.sin_addr.s_addr));
-                Some(Address::Inet(SocketAddrV4::new(ip, u16::from_be(raw.sin_port)).into()))
-            }
-            libc::AF_INET6 if bytes.len() >= size_of::<libc::sockaddr_in6>() => {
-                // SAFETY: as above, for sockaddr_in6.
-                let raw = unsafe { &*self.as_ptr().cast::<libc::sockaddr_in6>() };
-                let ip = Ipv6Addr::from(raw.sin6_addr.s6_addr);
-                let port = u16::from_be(raw.sin6_port);
-                Some(Address::Inet(
-                    SocketAddrV6::new(ip, port, raw.sin6_flowinfo, raw.sin6_scope_id).into(),
-                ))
-            }
-            _ => None,
-        }
+        _ => None,
     }
 }
 
@@ -134,16 +85,16 @@ fn unix_name(path: &[u8]) -> &[u8] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use nix::errno::Errno;
+    use fdwire_system::Errno;
 
     const LONGEST_PATH: usize = size_of::<libc::sockaddr_un>() - offset_of!(libc::sockaddr_un, sun_path) - 1;
 
     fn unix(name: &[u8]) -> Result<RawAddress> {
-        RawAddress::encode("bind", &Address::Unix(name.to_vec()))
+        encode("bind", &Address::Unix(name.to_vec()))
     }
 
     fn round_trip(address: &Address) -> Option<Address> {
-        RawAddress::encode("bind", address).ok()?.decode()
+        encode("bind", address).ok().and_then(|raw| decode(&raw))
     }
 
     #[test]
@@ -168,7 +119,7 @@ mod tests {
             match unix(name) {
                 Ok(raw) => {
                     assert_eq!(raw.length() as usize, header + name.len());
-                    assert_eq!(raw.decode(), Some(Address::Unix(name.to_vec())));
+                    assert_eq!(decode(&raw), Some(Address::Unix(name.to_vec())));
                 }
                 Err(error) => assert_eq!((error.errno(), platform::ABSTRACT_NAMES), (Errno::ENOTSUP, false)),
             }

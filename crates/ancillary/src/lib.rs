@@ -14,47 +14,47 @@
 //! - **Nothing is left in the way of others.** "Do not block" is said per call (`MSG_DONTWAIT`, `RWF_NOWAIT`): `O_NONBLOCK`
 //!   belongs to everybody who shares the open file. `SIGPIPE` is not raised on sockets; the host must ignore it for pipes.
 //! - **Names are exact.** A socket path may be any bytes but NUL, an abstract name any bytes at all, and its length counts.
-//! - **Mapped memory cannot vanish.** Memory that a peer could shrink is not mapped: touching it would be a fatal signal.
 //!
 //! What differs between systems is in `platform`; its fallbacks are compiled and tested on Linux too.
+//!
+//! The modules, each using those before it only: `control`, `rights`, `credentials`, `kind`, `raw_address`, `option`,
+//! `platform`, `address`, `message`, `descriptor`, `socket`, `stream`, `socket_file`.
 
 mod address;
 mod control;
 mod credentials;
 mod descriptor;
-mod error;
-mod fresh_memory;
-mod memory;
+#[cfg(test)]
+mod fallback_tests;
+mod kind;
 mod message;
 mod option;
 mod platform;
-mod poll;
+mod raw_address;
+mod rights;
 mod socket;
 mod socket_file;
 mod stream;
 
 pub use address::Address;
 pub use control::ControlMessage;
-pub use credentials::{Credentials, peer_credentials};
-pub use descriptor::{Kind, access_mode, duplicate, inheritable, is_open, kind, set_inheritable, set_nonblocking};
-pub use error::{Error, Result};
-pub use fresh_memory::prepare_memory;
-pub use memory::{
-    Mapping, SEAL_FUTURE_WRITE, SEAL_GROW, SEAL_SEAL, SEAL_SHRINK, SEAL_WRITE, add_seals, create_memory, seals,
+pub use credentials::Credentials;
+pub use descriptor::kind;
+pub use fdwire_system::{
+    Errno, Error, Readiness, Result, access_mode, duplicate, inheritable, is_open, poll, set_inheritable,
+    set_nonblocking,
 };
+pub use kind::Kind;
 pub use message::{
-    ARRIVAL, Arrival, ControlBuffer, MAX_FDS, Outgoing, Received, ReceivedMessage, receive, receive_message, send,
-    send_message,
+    ARRIVAL, ControlBuffer, Outgoing, Received, ReceivedMessage, receive, receive_message, send, send_message,
 };
-pub use nix::errno::Errno;
 pub use option::{
-    SocketType, is_listening, no_delay, option, set_no_delay, set_option, set_reuse_address, socket_family,
-    socket_type, take_error,
+    SocketType, is_listening, no_delay, option, set_no_delay, set_option, set_reuse_address, socket_type, take_error,
 };
-pub use poll::{Readiness, poll};
+pub use rights::{Arrival, MAX_FDS};
 pub use socket::{
-    Shutdown, accept, bind, connect, listen, local_address, pair, pair_of, peer_address, shutdown, socket,
-    stream_socket,
+    Shutdown, accept, bind, connect, listen, local_address, pair, pair_of, peer_address, peer_credentials, shutdown,
+    socket, socket_family, stream_socket,
 };
 pub use socket_file::{SocketFile, bind_file, is_stale, remove_stale};
 pub use stream::{pipe, read, write};

@@ -4,24 +4,16 @@ use std::fmt;
 use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
+use fdwire_system::{Error, Result, retry};
 use nix::errno::Errno;
 
-use crate::address::RawAddress;
+use crate::address::{Address, decode, encode};
 use crate::control::{self, ControlMessage};
-use crate::error::retry;
-use crate::{Address, Credentials, Error, Result, SocketType, platform, socket_type};
-
-/// Most descriptors one message can carry (Linux's `SCM_MAX_FD`, kept everywhere).
-pub const MAX_FDS: usize = 253;
-
-/// Which byte of a read the descriptors that came with it belong to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Arrival {
-    /// The first: a read begins with the write that carried descriptors (macOS, BSD).
-    FirstByte,
-    /// The last: a read ends with the write that carried descriptors (Linux).
-    LastByte,
-}
+use crate::credentials::Credentials;
+use crate::option::{SocketType, socket_type};
+use crate::platform;
+use crate::raw_address::RawAddress;
+use crate::rights::{Arrival, MAX_FDS};
 
 /// What holds on this system.
 pub const ARRIVAL: Arrival = platform::ARRIVAL;
@@ -234,7 +226,7 @@ pub fn receive_message(
         pidfd,
         control: others,
         flags,
-        address: address.decode(),
+        address: decode(&address),
     })
 }
 
@@ -288,9 +280,7 @@ fn sendmsg(
     address: Option<&Address>,
     flags: i32,
 ) -> Result<usize> {
-    let name = address
-        .map(|address| RawAddress::encode("sendmsg", address))
-        .transpose()?;
+    let name = address.map(|address| encode("sendmsg", address)).transpose()?;
     // SAFETY: a plain C struct, for which all zeroes is a value.
     let mut header: libc::msghdr = unsafe { std::mem::zeroed() };
     // An IoSlice is an iovec by definition. sendmsg writes through none of these pointers.

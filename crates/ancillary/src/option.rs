@@ -2,12 +2,8 @@
 
 use std::os::fd::{AsRawFd, BorrowedFd};
 
+use fdwire_system::{Error, Result, answer};
 use nix::errno::Errno;
-
-use crate::address::RawAddress;
-use crate::error::check;
-use crate::socket::socket_name;
-use crate::{Error, Result};
 
 /// Reads an option into `value` and returns how many bytes of it there are.
 #[doc(alias = "getsockopt")]
@@ -15,7 +11,7 @@ pub fn option(socket: BorrowedFd<'_>, level: i32, name: i32, value: &mut [u8]) -
     let mut length = libc::socklen_t::try_from(value.len()).map_err(|_| Error::system("getsockopt", Errno::EINVAL))?;
     let pointer = value.as_mut_ptr().cast();
     // SAFETY: `pointer` has `length` writable bytes.
-    check("getsockopt", unsafe {
+    answer("getsockopt", unsafe {
         libc::getsockopt(socket.as_raw_fd(), level, name, pointer, &mut length)
     })?;
     Ok((length as usize).min(value.len()))
@@ -27,7 +23,7 @@ pub fn set_option(socket: BorrowedFd<'_>, level: i32, name: i32, value: &[u8]) -
     let length = libc::socklen_t::try_from(value.len()).map_err(|_| Error::system("setsockopt", Errno::EINVAL))?;
     let pointer = value.as_ptr().cast();
     // SAFETY: `pointer` has `length` readable bytes.
-    check("setsockopt", unsafe {
+    answer("setsockopt", unsafe {
         libc::setsockopt(socket.as_raw_fd(), level, name, pointer, length)
     })?;
     Ok(())
@@ -64,12 +60,6 @@ pub fn socket_type(socket: BorrowedFd<'_>) -> Result<SocketType> {
         libc::SOCK_SEQPACKET => SocketType::SeqPacket,
         _ => SocketType::Other,
     })
-}
-
-/// `AF_UNIX`, `AF_INET`, ...; `ENOTSOCK` for what is no socket.
-pub fn socket_family(socket: BorrowedFd<'_>) -> Result<i32> {
-    // SO_DOMAIN is missing on macOS; every socket has a local name, if an empty one.
-    socket_name(socket).map(|name: RawAddress| name.family())
 }
 
 /// Whether `listen` was called on it.

@@ -5,19 +5,9 @@
     not(target_vendor = "apple"),
     allow(dead_code, reason = "elsewhere some of it is used by its tests only")
 )]
-mod fallback;
+pub(crate) mod fallback;
 
-#[cfg_attr(
-    not(target_vendor = "apple"),
-    allow(dead_code, reason = "elsewhere it is used by its tests only")
-)]
-pub(crate) mod posix_memory;
-#[cfg(target_vendor = "apple")]
-pub(crate) use posix_memory as memory;
-#[cfg(not(target_vendor = "apple"))]
-pub(crate) mod sealed_memory;
-#[cfg(not(target_vendor = "apple"))]
-pub(crate) use sealed_memory as memory;
+pub(crate) use fallback::{read_waiting, write_waiting};
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod linux;

@@ -2,11 +2,14 @@
 
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
+use fdwire_system::{Error, Readiness, Result, answer, check, poll};
 use nix::errno::Errno;
 
-use crate::address::RawAddress;
-use crate::error::check;
-use crate::{Address, Error, Readiness, Result, platform, poll, take_error};
+use crate::address::{Address, decode, encode};
+use crate::credentials::Credentials;
+use crate::option::take_error;
+use crate::platform;
+use crate::raw_address::RawAddress;
 
 /// A stream socket of the address's family.
 pub fn stream_socket(address: &Address, nonblocking: bool) -> Result<OwnedFd> {
@@ -36,7 +39,7 @@ pub fn pair_of(family: i32, kind: i32, protocol: i32) -> Result<(OwnedFd, OwnedF
 /// Connects. A non-blocking socket answers `EINPROGRESS` (TCP: wait until writable, then [`take_error`])
 /// or `EAGAIN` (unix: the listener's queue is full, try again later; nothing tells when).
 pub fn connect(socket: BorrowedFd<'_>, address: &Address) -> Result<()> {
-    let raw = RawAddress::encode("connect", address)?;
+    let raw = encode("connect", address)?;
     let mut interrupted = false;
     loop {
         // SAFETY: `raw` is an address of the length given.
@@ -56,9 +59,9 @@ pub fn connect(socket: BorrowedFd<'_>, address: &Address) -> Result<()> {
 
 /// Names the socket. An empty unix name makes Linux choose an abstract one.
 pub fn bind(socket: BorrowedFd<'_>, address: &Address) -> Result<()> {
-    let raw = RawAddress::encode("bind", address)?;
+    let raw = encode("bind", address)?;
     // SAFETY: `raw` is an address of the length given.
-    check("bind", unsafe {
+    answer("bind", unsafe {
         libc::bind(socket.as_raw_fd(), raw.as_ptr(), raw.length())
     })?;
     Ok(())
@@ -67,7 +70,7 @@ pub fn bind(socket: BorrowedFd<'_>, address: &Address) -> Result<()> {
 /// Makes a bound socket a listener.
 pub fn listen(socket: BorrowedFd<'_>, backlog: i32) -> Result<()> {
     // SAFETY: takes no pointers.
-    check("listen", unsafe { libc::listen(socket.as_raw_fd(), backlog) })?;
+    answer("listen", unsafe { libc::listen(socket.as_raw_fd(), backlog) })?;
     Ok(())
 }
 
@@ -79,14 +82,14 @@ pub fn accept(listener: BorrowedFd<'_>) -> Result<(OwnedFd, Address)> {
         let mut peer = RawAddress::new();
         match platform::accept(listener, &mut peer) {
             // Other families (vsock) have no name here.
-            Ok(socket) => return Ok((socket, peer.decode().unwrap_or(Address::Unix(Vec::new())))),
+            Ok(socket) => return Ok((socket, decode(&peer).unwrap_or(Address::Unix(Vec::new())))),
             Err(Errno::EINTR | Errno::ECONNABORTED) => {}
             Err(errno) => return Err(Error::system("accept", errno)),
         }
     }
 }
 
-pub(crate) fn socket_name(socket: BorrowedFd<'_>) -> Result<RawAddress> {
+fn socket_name(socket: BorrowedFd<'_>) -> Result<RawAddress> {
     name("getsockname", socket, libc::getsockname)
 }
 
@@ -96,7 +99,7 @@ fn name(syscall: &'static str, socket: BorrowedFd<'_>, get: GetName) -> Result<R
     let mut raw = RawAddress::new();
     let mut length = raw.length();
     // SAFETY: `raw` has `length` writable bytes.
-    check(syscall, unsafe {
+    answer(syscall, unsafe {
         get(socket.as_raw_fd(), raw.as_mut_ptr(), &mut length)
     })?;
     raw.set_length(length);
@@ -106,16 +109,29 @@ fn name(syscall: &'static str, socket: BorrowedFd<'_>, get: GetName) -> Result<R
 /// The socket's own address.
 #[doc(alias = "getsockname")]
 pub fn local_address(socket: BorrowedFd<'_>) -> Result<Address> {
-    socket_name(socket)?
-        .decode()
-        .ok_or(Error::Unsupported("this address family"))
+    decode(&socket_name(socket)?).ok_or(Error::Unsupported("this address family"))
+}
+
+/// `AF_UNIX`, `AF_INET`, ...; `ENOTSOCK` for what is no socket.
+pub fn socket_family(socket: BorrowedFd<'_>) -> Result<i32> {
+    // SO_DOMAIN is missing on macOS; every socket has a local name, if an empty one.
+    socket_name(socket).map(|name| name.family())
 }
 
 /// The address of the other end.
 #[doc(alias = "getpeername")]
 pub fn peer_address(socket: BorrowedFd<'_>) -> Result<Address> {
     let name = name("getpeername", socket, libc::getpeername)?;
-    name.decode().ok_or(Error::Unsupported("this address family"))
+    decode(&name).ok_or(Error::Unsupported("this address family"))
+}
+
+/// Who was at the other end of a unix socket when it was connected (for a client: who called `listen`).
+///
+/// `ENOTCONN` where there is no such peer, TCP sockets included.
+#[doc(alias = "SO_PEERCRED")]
+#[doc(alias = "LOCAL_PEERCRED")]
+pub fn peer_credentials(socket: BorrowedFd<'_>) -> Result<Credentials> {
+    platform::peer_credentials(socket)
 }
 
 /// Which direction to close.
@@ -132,11 +148,9 @@ pub enum Shutdown {
 /// Closes one direction or both, for everyone who shares the socket.
 pub fn shutdown(socket: BorrowedFd<'_>, how: Shutdown) -> Result<()> {
     let how = match how {
-        Shutdown::Read => libc::SHUT_RD,
-        Shutdown::Write => libc::SHUT_WR,
-        Shutdown::Both => libc::SHUT_RDWR,
+        Shutdown::Read => nix::sys::socket::Shutdown::Read,
+        Shutdown::Write => nix::sys::socket::Shutdown::Write,
+        Shutdown::Both => nix::sys::socket::Shutdown::Both,
     };
-    // SAFETY: takes no pointers.
-    check("shutdown", unsafe { libc::shutdown(socket.as_raw_fd(), how) })?;
-    Ok(())
+    check("shutdown", nix::sys::socket::shutdown(socket.as_raw_fd(), how))
 }

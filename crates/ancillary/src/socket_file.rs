@@ -7,9 +7,11 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use fdwire_system::{Error, Result};
 use nix::errno::Errno;
 
-use crate::{Address, Error, Result, bind, connect, stream_socket};
+use crate::address::Address;
+use crate::socket::{bind, connect, stream_socket};
 
 /// The file a socket was bound to, unlinked on drop if it is still the one we made.
 ///

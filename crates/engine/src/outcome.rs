@@ -100,15 +100,6 @@ impl From<fdwire_ancillary::Error> for Error {
     }
 }
 
-impl From<fdwire_multiplexer::Error> for Error {
-    fn from(error: fdwire_multiplexer::Error) -> Error {
-        match error {
-            fdwire_multiplexer::Error::Unsupported(feature) => Error::Unsupported(feature),
-            error => Error::system(error.syscall(), error.errno()),
-        }
-    }
-}
-
 /// Where a message that was received is.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Place<M> {

@@ -1,17 +1,23 @@
-//! What differs between systems.
+//! Everything that differs between systems. Memory of [`posix`] is compiled and tested on Linux too.
 
-use std::ffi::c_void;
-use std::ptr::NonNull;
+#[cfg_attr(
+    not(target_vendor = "apple"),
+    allow(dead_code, reason = "elsewhere it is used by its tests only")
+)]
+mod posix;
+#[cfg(target_vendor = "apple")]
+pub(crate) use posix::{add_seals, check, create, seals};
+#[cfg(not(target_vendor = "apple"))]
+mod sealed;
+#[cfg(not(target_vendor = "apple"))]
+pub(crate) use sealed::{add_seals, check, create, seals};
 
-/// Asks for huge pages in a mapping, where they have to be asked for. Only advice.
-#[doc(alias = "MADV_HUGEPAGE")]
-pub(crate) fn advise_huge_pages(address: NonNull<c_void>, length: usize) {
-    #[cfg(any(target_os = "linux", target_os = "android"))]
-    {
-        use nix::sys::mman::{MmapAdvise, madvise};
-        // SAFETY: the advice changes no byte of the mapping.
-        let _ = unsafe { madvise(address, length, MmapAdvise::MADV_HUGEPAGE) };
-    }
-    #[cfg(not(any(target_os = "linux", target_os = "android")))]
-    let _ = (address, length);
-}
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod linux;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) use linux::advise_huge_pages;
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+mod other;
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) use other::advise_huge_pages;

@@ -1,7 +1,9 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::Duration;
 
-use crate::{Error, platform};
+use fdwire_system::Error;
+
+use crate::platform;
 
 /// Python's names for the masks. The kernel's numbers, the same on all architectures.
 pub const EPOLL_CONSTANTS: &[(&str, u32)] = &[

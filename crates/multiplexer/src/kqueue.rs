@@ -1,8 +1,10 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
+use fdwire_system::Error;
+
+use crate::kevent::KEvent;
 use crate::platform::{self, kq};
-use crate::{Error, KEvent};
 
 /// Python's names for filters, flags and notes, and `USER`'s in the same manner, with this system's numbers (FreeBSD's
 /// where there is no kqueue).

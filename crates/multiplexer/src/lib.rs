@@ -22,9 +22,7 @@
 //! [`Error::Unsupported`].
 
 mod budget;
-mod deadline;
 mod epoll;
-mod error;
 mod hand_over;
 mod kevent;
 mod kqueue;
@@ -37,7 +35,7 @@ mod selector;
 
 pub use budget::Budget;
 pub use epoll::{EPOLL_CONSTANTS, Epoll};
-pub use error::Error;
+pub use fdwire_system::Error;
 pub use hand_over::HandOver;
 pub use kevent::KEvent;
 pub use kqueue::{KQUEUE_CONSTANTS, Kqueue};

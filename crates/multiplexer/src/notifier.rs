@@ -1,11 +1,12 @@
 use std::os::fd::{AsFd, BorrowedFd, RawFd};
 use std::time::Duration;
 
+use fdwire_system::Error;
 use libc::{POLLIN, POLLOUT, POLLPRI, POLLRDBAND, POLLRDNORM, POLLWRBAND, POLLWRNORM};
 use nix::errno::Errno;
 
+use crate::kevent::KEvent;
 use crate::platform::{self, kq};
-use crate::{Error, KEvent};
 
 const READING: i16 = POLLIN | POLLPRI | POLLRDNORM | POLLRDBAND;
 const WRITING: i16 = POLLOUT | POLLWRNORM | POLLWRBAND;

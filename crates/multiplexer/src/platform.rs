@@ -1,10 +1,6 @@
 //! What differs between operating systems, all of it: the rest of the crate has no `cfg` of its own.
 //! Where a mechanism is missing, its stand-in is a type without values whose constructors fail.
 
-use std::os::fd::{BorrowedFd, RawFd};
-
-use nix::errno::Errno;
-
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod epoll;
 #[cfg(any(
@@ -52,15 +48,6 @@ pub(crate) const WAIT: &str = if EPOLL { "epoll_wait" } else { "kevent" };
 pub(crate) const WAKER: &str = if EPOLL { "eventfd" } else { "kevent" };
 pub(crate) const EPOLL: bool = cfg!(any(target_os = "linux", target_os = "android"));
 
-/// A number as a descriptor, for calls that look it up and report a closed one themselves. -1 is not a `BorrowedFd`.
-pub(crate) fn borrow<'a>(fd: RawFd) -> nix::Result<BorrowedFd<'a>> {
-    if fd < 0 {
-        return Err(Errno::EBADF);
-    }
-    // SAFETY: not -1. The callers pass it to one system call and keep it no longer.
-    Ok(unsafe { BorrowedFd::borrow_raw(fd) })
-}
-
 /// The masks `poll(2)` has here.
 pub(crate) const POLL_CONSTANTS: &[(&str, i16)] = &[
     ("POLLIN", libc::POLLIN),
@@ -83,7 +70,7 @@ pub(crate) const POLL_CONSTANTS: &[(&str, i16)] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Error;
+    use fdwire_system::Error;
 
     #[test]
     fn a_missing_epoll_fails_when_it_is_made() {
@@ -93,10 +80,5 @@ mod tests {
             no_epoll::Epoll::from_fd(reader).unwrap_err(),
             Error::Unsupported("epoll")
         );
-    }
-
-    #[test]
-    fn negative_numbers_are_not_descriptors() {
-        assert_eq!(borrow(-1).unwrap_err(), Errno::EBADF);
     }
 }

@@ -2,11 +2,11 @@ use std::collections::BTreeMap;
 use std::os::fd::RawFd;
 use std::time::Duration;
 
-use libc::{nfds_t, pollfd};
+use fdwire_system::{Deadline, Error, poll_set};
+use libc::pollfd;
 use nix::errno::Errno;
 
-use crate::deadline::{Deadline, milliseconds};
-use crate::{Error, platform};
+use crate::platform;
 
 /// The masks of `poll(2)`, by name.
 pub const POLL_CONSTANTS: &[(&str, i16)] = platform::POLL_CONSTANTS;
@@ -28,10 +28,7 @@ impl Poll {
     pub fn register(&mut self, fd: RawFd, mask: i16) -> Result<(), Error> {
         if fd < 0 {
             // poll(2) would skip it silently.
-            return Err(Error::System {
-                syscall: "poll",
-                errno: Errno::EBADF,
-            });
+            return Err(Error::system("poll", Errno::EBADF));
         }
         self.0.insert(fd, mask);
         Ok(())
@@ -56,13 +53,7 @@ impl Poll {
             .iter()
             .map(|(&fd, &events)| pollfd { fd, events, revents: 0 })
             .collect();
-        Deadline::after(timeout)
-            .retry(|left| {
-                // SAFETY: the array lives through the call, and its length is its own.
-                let result = unsafe { libc::poll(fds.as_mut_ptr(), fds.len() as nfds_t, milliseconds(left)) };
-                Errno::result(result).map(|count| count as usize)
-            })
-            .map_err(Error::system("poll"))?;
+        poll_set(&mut fds, Deadline::after(timeout))?;
         Ok(fds
             .iter()
             .filter(|entry| entry.revents != 0)
@@ -71,7 +62,4 @@ impl Poll {
     }
 }
 
-const NOT_REGISTERED: Error = Error::System {
-    syscall: "poll",
-    errno: Errno::ENOENT,
-};
+const NOT_REGISTERED: Error = Error::system("poll", Errno::ENOENT);

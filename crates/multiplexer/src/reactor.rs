@@ -4,11 +4,12 @@ use std::io::ErrorKind;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::time::Duration;
 
+use fdwire_system::Error;
 use mio::unix::SourceFd;
 use mio::{Events, Poll, Waker};
 use nix::errno::Errno;
 
-use crate::{Error, platform};
+use crate::platform;
 
 /// Events taken from the system per poll; what is left over keeps the reactor's descriptor readable.
 const EVENTS: usize = 256;
@@ -57,8 +58,8 @@ pub struct Reactor {
 impl Reactor {
     /// A reactor with no sources.
     pub fn new() -> Result<Self, Error> {
-        let poll = Poll::new().map_err(Error::io(platform::CREATE))?;
-        let waker = Waker::new(poll.registry(), WAKER).map_err(Error::io(platform::WAKER))?;
+        let poll = Poll::new().map_err(|error| Error::io(platform::CREATE, &error))?;
+        let waker = Waker::new(poll.registry(), WAKER).map_err(|error| Error::io(platform::WAKER, &error))?;
         Ok(Self {
             poll,
             waker,
@@ -74,7 +75,7 @@ impl Reactor {
         self.poll
             .registry()
             .register(&mut SourceFd(&fd.as_raw_fd()), token, interest)
-            .map_err(Error::io(platform::CONTROL))
+            .map_err(|error| Error::io(platform::CONTROL, &error))
     }
 
     /// Changes what is watched, and arms again: a source that is ready now is reported in the next poll.
@@ -83,7 +84,7 @@ impl Reactor {
         self.poll
             .registry()
             .reregister(&mut SourceFd(&fd.as_raw_fd()), token, interest)
-            .map_err(Error::io(platform::CONTROL))
+            .map_err(|error| Error::io(platform::CONTROL, &error))
     }
 
     /// Registers or reregisters, whichever applies: what to do before each wait for a source that is itself a set of
@@ -100,7 +101,7 @@ impl Reactor {
         self.poll
             .registry()
             .deregister(&mut SourceFd(&fd.as_raw_fd()))
-            .map_err(Error::io(platform::CONTROL))
+            .map_err(|error| Error::io(platform::CONTROL, &error))
     }
 
     /// Reports `token` as readable and writable in the next poll, once, whatever the system says: for a source that
@@ -122,7 +123,7 @@ impl Reactor {
     pub fn poll(&mut self, events: &mut Vec<Event>) -> Result<(), Error> {
         while let Err(error) = self.poll.poll(&mut self.events, Some(Duration::ZERO)) {
             if error.kind() != ErrorKind::Interrupted {
-                return Err(Error::io(platform::WAIT)(error));
+                return Err(Error::io(platform::WAIT, &error));
             }
         }
         let mut resumed = std::mem::take(&mut self.resumed);
@@ -177,10 +178,7 @@ pub trait Driver {
 fn arguments(token: Token, interest: Interest) -> Result<(mio::Token, mio::Interest), Error> {
     let token = mio::Token(token.0);
     if token == WAKER {
-        return Err(Error::System {
-            syscall: platform::CONTROL,
-            errno: Errno::EINVAL,
-        });
+        return Err(Error::system(platform::CONTROL, Errno::EINVAL));
     }
     let interest = match interest {
         Interest::Read => mio::Interest::READABLE,

@@ -2,11 +2,11 @@ use std::collections::BTreeMap;
 use std::os::fd::RawFd;
 use std::time::Duration;
 
+use fdwire_system::{Deadline, Error};
 use libc::{POLLERR, POLLHUP, POLLIN, POLLNVAL, POLLOUT, POLLPRI};
 use nix::errno::Errno;
 
-use crate::deadline::Deadline;
-use crate::{Error, Poll};
+use crate::poll::Poll;
 
 /// What counts as ready in each of the three lists, as Linux's select(2) has it.
 const READ: i16 = POLLIN | POLLHUP | POLLERR;
@@ -37,15 +37,12 @@ pub fn select(read: &[RawFd], write: &[RawFd], except: &[RawFd], timeout: Option
     let mut poll = Poll::new();
     for (fd, mask) in masks {
         poll.register(fd, mask)
-            .map_err(|error| Error::system("select")(error.errno()))?;
+            .map_err(|error| Error::system("select", error.errno()))?;
     }
     loop {
         let ready = poll.poll(deadline.remaining())?;
         if ready.iter().any(|(_, mask)| mask & POLLNVAL != 0) {
-            return Err(Error::System {
-                syscall: "select",
-                errno: Errno::EBADF,
-            });
+            return Err(Error::system("select", Errno::EBADF));
         }
         let positions = |list: &[RawFd], mask: i16| -> Vec<usize> {
             let is_ready = |fd| {

@@ -2,10 +2,9 @@ use std::collections::{BTreeSet, HashMap};
 use std::os::fd::{AsFd, BorrowedFd, RawFd};
 use std::time::Duration;
 
+use fdwire_system::{Deadline, Error};
 use nix::errno::Errno;
 
-use crate::Error;
-use crate::deadline::Deadline;
 use backend::{Backend, File, HANGUP, Registration};
 
 mod backend;
@@ -240,8 +239,5 @@ impl Registration {
 }
 
 fn failure(errno: Errno) -> Error {
-    Error::System {
-        syscall: "select",
-        errno,
-    }
+    Error::system("select", errno)
 }

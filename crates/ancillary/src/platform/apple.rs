@@ -1,16 +1,17 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use fdwire_system::{Result, check, set_nonblocking};
 use nix::sys::socket::{getsockopt, sockopt};
 
 use super::fallback;
 pub(crate) use super::fallback::{
-    advise_huge_pages, credentials_message, keep_freed_memory, nameless_or_abstract, parse_credentials, pipe, read_now,
-    received, regular_kind, write_now,
+    credentials_message, nameless_or_abstract, parse_credentials, pipe, read_now, received, regular_kind, write_now,
 };
-use crate::address::RawAddress;
 use crate::control::space;
+use crate::credentials::Credentials;
 use crate::option::set_number;
-use crate::{Arrival, Credentials, Error, Result, set_nonblocking};
+use crate::raw_address::RawAddress;
+use crate::rights::Arrival;
 
 pub(crate) const ARRIVAL: Arrival = Arrival::FirstByte;
 pub(crate) const ABSTRACT_NAMES: bool = false;
@@ -59,9 +60,8 @@ fn prepare(socket: BorrowedFd<'_>, family: i32) {
 }
 
 pub(crate) fn peer_credentials(socket: BorrowedFd<'_>) -> Result<Credentials> {
-    let failed = |errno| Error::system("getsockopt", errno);
-    let peer = getsockopt(&socket, sockopt::LocalPeerCred).map_err(failed)?;
-    let pid = getsockopt(&socket, sockopt::LocalPeerPid).map_err(failed)?;
+    let peer = check("getsockopt", getsockopt(&socket, sockopt::LocalPeerCred))?;
+    let pid = check("getsockopt", getsockopt(&socket, sockopt::LocalPeerPid))?;
     let gid = peer.groups().first().copied().unwrap_or(u32::MAX);
     Ok(Credentials {
         pid,

@@ -1,17 +1,17 @@
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
+use fdwire_system::{Error, Result};
 use nix::errno::Errno;
-use nix::sys::memfd::MFdFlags;
 
 use super::fallback;
 pub(crate) use super::fallback::{
-    advise_huge_pages, credentials_message, keep_freed_memory, nameless_or_abstract, parse_credentials, read_now,
-    received, regular_kind, write_now,
+    credentials_message, nameless_or_abstract, parse_credentials, read_now, received, regular_kind, write_now,
 };
-use crate::address::RawAddress;
 use crate::control::space;
+use crate::credentials::Credentials;
 use crate::option::option;
-use crate::{Arrival, Credentials, Error, Result};
+use crate::raw_address::RawAddress;
+use crate::rights::Arrival;
 
 pub(crate) const ARRIVAL: Arrival = Arrival::FirstByte;
 pub(crate) const ABSTRACT_NAMES: bool = false;
@@ -19,15 +19,6 @@ pub(crate) const RECEIVE_FLAGS: i32 = libc::MSG_CMSG_CLOEXEC;
 pub(crate) const SEND_FLAGS: i32 = libc::MSG_NOSIGNAL;
 pub(crate) const SCM_PIDFD: Option<i32> = None;
 pub(crate) const CONTROL_SPACE: usize = space(1024 * size_of::<i32>());
-
-/// What memory is made with.
-pub(crate) const MEMFD_FLAGS: &[MFdFlags] = &[MFdFlags::MFD_CLOEXEC.union(MFdFlags::MFD_ALLOW_SEALING)];
-
-pub(crate) const HAS_FUTURE_WRITE: bool = false;
-
-pub(crate) fn is_huge(_fd: BorrowedFd<'_>) -> bool {
-    false
-}
 
 pub(crate) fn socket(family: i32, kind: i32, protocol: i32) -> nix::Result<OwnedFd> {
     fallback::socket_with(family, kind | libc::SOCK_CLOEXEC, protocol)

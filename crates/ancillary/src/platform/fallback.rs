@@ -4,26 +4,23 @@ use std::io::IoSlice;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::time::Duration;
 
+use fdwire_system::{Error, Readiness, Result, check, poll, set_nonblocking};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 
-use crate::address::RawAddress;
 use crate::control::{ControlMessage, Entry};
-use crate::stream::read_waiting;
-use crate::{Credentials, Error, Kind, Readiness, Result, poll, set_nonblocking};
+use crate::credentials::Credentials;
+use crate::kind::Kind;
+use crate::raw_address::RawAddress;
 
 fn close_on_exec(fd: BorrowedFd<'_>) -> nix::Result<()> {
     fcntl(fd, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).map(drop)
 }
 
-pub(crate) fn advise_huge_pages(_buffer: &mut [u8]) {}
-
-pub(crate) fn keep_freed_memory() {}
-
 /// For systems whose `recvmsg` cannot.
 pub(crate) fn received(fds: &[OwnedFd]) -> Result<()> {
     for fd in fds {
-        close_on_exec(fd.as_fd()).map_err(|errno| Error::system("fcntl", errno))?;
+        check("fcntl", close_on_exec(fd.as_fd()))?;
     }
     Ok(())
 }
@@ -88,6 +85,18 @@ pub(crate) fn accept_with(
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
+pub(crate) fn read_waiting(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> nix::Result<usize> {
+    // SAFETY: `buffer` is writable for its length.
+    let count = unsafe { libc::read(fd.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len()) };
+    Errno::result(count).map(|count| count as usize)
+}
+
+pub(crate) fn write_waiting(fd: BorrowedFd<'_>, buffers: &[IoSlice<'_>]) -> nix::Result<usize> {
+    // SAFETY: an IoSlice is an iovec by definition, and each is readable for its length.
+    let count = unsafe { libc::writev(fd.as_raw_fd(), buffers.as_ptr().cast(), buffers.len() as _) };
+    Errno::result(count).map(|count| count as usize)
+}
+
 /// `EAGAIN` unless a read returns at once. Someone else who reads the same pipe can still get in between.
 pub(crate) fn read_now(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> nix::Result<usize> {
     if !ready(fd, Readiness::READABLE)?.readable {
@@ -131,82 +140,4 @@ pub(crate) fn credentials_message(_credentials: Credentials) -> Result<ControlMe
 
 pub(crate) fn parse_credentials(_entry: &Entry<'_>) -> Option<Credentials> {
     None
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{bind, connect, inheritable, listen, local_address, set_inheritable, stream_socket};
-    use std::net::Ipv4Addr;
-
-    fn assert_close_on_exec<'a>(fds: impl IntoIterator<Item = &'a OwnedFd>) {
-        for fd in fds {
-            assert_eq!(inheritable(fd.as_fd()), Ok(false));
-        }
-    }
-
-    #[test]
-    fn whatever_is_made_or_received_is_close_on_exec() {
-        let (reader, writer) = pipe().unwrap();
-        let (one, other) = pair(libc::AF_UNIX, libc::SOCK_STREAM, 0).unwrap();
-        let socket = socket(libc::AF_UNIX, libc::SOCK_STREAM, 0).unwrap();
-        assert_close_on_exec([&reader, &writer, &one, &other, &socket]);
-
-        let fds = [reader, writer];
-        for fd in &fds {
-            set_inheritable(fd.as_fd(), true).unwrap();
-        }
-        received(&fds).unwrap();
-        assert_close_on_exec(&fds);
-    }
-
-    #[test]
-    fn an_accepted_socket_is_close_on_exec_and_blocking() {
-        let any_port = crate::Address::Inet((Ipv4Addr::LOCALHOST, 0).into());
-        let listener = stream_socket(&any_port, true).unwrap();
-        bind(listener.as_fd(), &any_port).unwrap();
-        listen(listener.as_fd(), 1).unwrap();
-        let mut peer = RawAddress::new();
-        assert_eq!(accept(listener.as_fd(), &mut peer).unwrap_err(), Errno::EAGAIN);
-
-        let address = local_address(listener.as_fd()).unwrap();
-        let client = stream_socket(&address, false).unwrap();
-        connect(client.as_fd(), &address).unwrap();
-        let accepted = accept(listener.as_fd(), &mut peer).unwrap();
-        assert_close_on_exec([&accepted]);
-        assert_eq!(fcntl(&accepted, FcntlArg::F_GETFL).unwrap() & libc::O_NONBLOCK, 0);
-        assert_eq!(peer.decode(), Some(local_address(client.as_fd()).unwrap()));
-    }
-
-    #[test]
-    fn pipes_are_read_and_written_without_waiting() {
-        let (reader, writer) = pipe().unwrap();
-        let mut buffer = [0; 8];
-        assert_eq!(read_now(reader.as_fd(), &mut buffer), Err(Errno::EAGAIN));
-        assert_eq!(
-            write_now(writer.as_fd(), &[IoSlice::new(b"ab"), IoSlice::new(b"c")]),
-            Ok(3)
-        );
-        assert_eq!(read_now(reader.as_fd(), &mut buffer), Ok(3));
-        assert_eq!(&buffer[..3], b"abc");
-
-        let large = [0; 3 * libc::PIPE_BUF];
-        let mut written = 0;
-        let end = loop {
-            match write_now(writer.as_fd(), &[IoSlice::new(&large[..10]), IoSlice::new(&large)]) {
-                Ok(count) => {
-                    assert!(count <= libc::PIPE_BUF);
-                    written += count;
-                }
-                Err(errno) => break errno,
-            }
-        };
-        assert_eq!(end, Errno::EAGAIN);
-        assert!(written >= libc::PIPE_BUF);
-        drop(reader);
-        assert_eq!(write_now(writer.as_fd(), &[IoSlice::new(b"x")]), Err(Errno::EPIPE));
-        let (reader, writer) = pipe().unwrap();
-        drop(writer);
-        assert_eq!(read_now(reader.as_fd(), &mut buffer), Ok(0));
-    }
 }

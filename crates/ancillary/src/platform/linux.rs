@@ -1,17 +1,17 @@
-use std::hint::black_box;
 use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 
+use fdwire_system::{Error, Result, check};
 use nix::errno::Errno;
-use nix::sys::memfd::MFdFlags;
 use nix::sys::socket::{UnixAddr, getsockopt, sockopt};
-use nix::sys::statfs::{HUGETLBFS_MAGIC, fstatfs};
 
 use super::fallback;
-use crate::address::RawAddress;
 use crate::control::{ControlMessage, Entry, space};
-use crate::{Arrival, Credentials, Error, Kind, MAX_FDS, Result};
+use crate::credentials::Credentials;
+use crate::kind::Kind;
+use crate::raw_address::RawAddress;
+use crate::rights::{Arrival, MAX_FDS};
 
 pub(crate) const ARRIVAL: Arrival = Arrival::LastByte;
 pub(crate) const ABSTRACT_NAMES: bool = true;
@@ -22,42 +22,8 @@ pub(crate) const SCM_PIDFD: Option<i32> = Some(4);
 pub(crate) const CONTROL_SPACE: usize =
     space(MAX_FDS * size_of::<i32>()) + space(size_of::<libc::ucred>()) + space(size_of::<i32>()) + 1024;
 
-const MEMFD: MFdFlags = MFdFlags::MFD_CLOEXEC.union(MFdFlags::MFD_ALLOW_SEALING);
-/// MFD_NOEXEC_SEAL, Linux 6.3: systems may refuse memory that could be executed.
-const NOT_EXECUTABLE: MFdFlags = MFdFlags::from_bits_retain(8);
-/// What memory is made with: the first set that the kernel knows.
-pub(crate) const MEMFD_FLAGS: &[MFdFlags] = &[MEMFD.union(NOT_EXECUTABLE), MEMFD];
-
-pub(crate) const HAS_FUTURE_WRITE: bool = true;
-
-pub(crate) fn is_huge(fd: BorrowedFd<'_>) -> bool {
-    fstatfs(fd).is_ok_and(|stat| stat.filesystem_type() == HUGETLBFS_MAGIC)
-}
-
 pub(crate) fn received(_fds: &[OwnedFd]) -> Result<()> {
     Ok(())
-}
-
-/// A multiple of every page size: advice begins at a page.
-const PAGE: usize = 64 * 1024;
-
-pub(crate) fn advise_huge_pages(buffer: &mut [u8]) {
-    let skip = buffer.as_ptr().align_offset(PAGE);
-    if let Some(pages) = buffer.get_mut(skip..) {
-        // SAFETY: the range is mapped, and the advice changes nothing of what is in it. It may be refused.
-        unsafe { libc::madvise(pages.as_mut_ptr().cast(), pages.len(), libc::MADV_HUGEPAGE) };
-    }
-}
-
-/// The largest block that glibc draws conclusions from has 32 MiB, its own bookkeeping included.
-const LARGEST_BLOCK: usize = 31 * 1024 * 1024;
-
-/// Shows the allocator a large block come and go. At first glibc gives the end of its heap back to the system as soon as
-/// 128 KiB of it are free, from then on at twice the block: what a collector frees by the dozen would be faulted in again
-/// page by page. Unlike `mallopt` this leaves alone what the user set.
-pub(crate) fn keep_freed_memory() {
-    // SAFETY: nobody uses the block; none is fine too.
-    unsafe { libc::free(black_box(libc::malloc(LARGEST_BLOCK))) };
 }
 
 pub(crate) fn socket(family: i32, kind: i32, protocol: i32) -> nix::Result<OwnedFd> {
@@ -147,7 +113,7 @@ pub(crate) fn nameless_or_abstract(name: &[u8]) -> Result<nix::Result<UnixAddr>>
 }
 
 pub(crate) fn peer_credentials(socket: BorrowedFd<'_>) -> Result<Credentials> {
-    let peer = getsockopt(&socket, sockopt::PeerCredentials).map_err(|errno| Error::system("getsockopt", errno))?;
+    let peer = check("getsockopt", getsockopt(&socket, sockopt::PeerCredentials))?;
     // What the kernel answers when there never was a peer.
     if peer.uid() == u32::MAX {
         return Err(Error::system("getsockopt", Errno::ENOTCONN));

@@ -8,8 +8,9 @@ use std::ffi::{CString, c_void};
 use std::ptr;
 use std::sync::Arc;
 
-use fdwire_ancillary::{self as ancillary, Errno, Error, Mapping};
 use fdwire_engine::Error as Failure;
+use fdwire_memory::{self as memory, Error, Mapping};
+use fdwire_system::{Errno, Error as SystemError};
 use napi::bindgen_prelude::{Either, JsObjectValue, JsValue, Object, Unknown};
 use napi::{Env, Result, check_status, sys};
 use napi_derive::napi;
@@ -27,19 +28,19 @@ pub const SHRINKABLE: i32 = -10_102;
 
 /// No seal can be added any more.
 #[napi]
-pub const SEAL_SEAL: i32 = ancillary::SEAL_SEAL;
+pub const SEAL_SEAL: i32 = memory::SEAL_SEAL;
 /// The size cannot decrease.
 #[napi]
-pub const SEAL_SHRINK: i32 = ancillary::SEAL_SHRINK;
+pub const SEAL_SHRINK: i32 = memory::SEAL_SHRINK;
 /// The size cannot increase.
 #[napi]
-pub const SEAL_GROW: i32 = ancillary::SEAL_GROW;
+pub const SEAL_GROW: i32 = memory::SEAL_GROW;
 /// Nobody can write.
 #[napi]
-pub const SEAL_WRITE: i32 = ancillary::SEAL_WRITE;
+pub const SEAL_WRITE: i32 = memory::SEAL_WRITE;
 /// Nobody can write but through what is mapped already.
 #[napi]
-pub const SEAL_FUTURE_WRITE: i32 = ancillary::SEAL_FUTURE_WRITE;
+pub const SEAL_FUTURE_WRITE: i32 = memory::SEAL_FUTURE_WRITE;
 
 /// What a call of memory failed with, in numbers.
 enum Refusal {
@@ -64,7 +65,8 @@ impl Refusal {
         match self {
             Refusal::Memory(Error::NotMemory) => NOT_MEMORY,
             Refusal::Memory(Error::Shrinkable) => SHRINKABLE,
-            Refusal::Memory(error) => code(error.into()),
+            Refusal::Memory(Error::System(error)) => code(error.into()),
+            Refusal::Memory(error) => code(SystemError::system(error.syscall(), error.errno()).into()),
             Refusal::Other(error) => code(error),
         }
     }
@@ -73,13 +75,10 @@ impl Refusal {
 /// Makes memory: its descriptor, which is ours, or a negative code.
 #[napi]
 pub fn memory_create(name: String, size: f64) -> Result<i32> {
-    let invalid = Error::System {
-        syscall: "memfd_create",
-        errno: Errno::EINVAL,
-    };
+    let invalid = Error::System(SystemError::system("memfd_create", Errno::EINVAL));
     environment::with(|environment| {
         let created = CString::new(name).map_err(|_| invalid);
-        match created.and_then(|name| ancillary::create_memory(&name, size as u64)) {
+        match created.and_then(|name| memory::create_memory(&name, size as u64)) {
             Ok(fd) => environment.shared().descriptors.hand_out(fd),
             Err(error) => Refusal::Memory(error).code(),
         }
@@ -89,13 +88,13 @@ pub fn memory_create(name: String, size: f64) -> Result<i32> {
 /// The seals of memory, or a negative code.
 #[napi]
 pub fn memory_seals(fd: i32) -> i32 {
-    borrow(fd, |fd| Ok::<_, Refusal>(ancillary::seals(fd)?)).unwrap_or_else(Refusal::code)
+    borrow(fd, |fd| Ok::<_, Refusal>(memory::seals(fd)?)).unwrap_or_else(Refusal::code)
 }
 
 /// Adds seals: 0 or a negative code.
 #[napi]
 pub fn memory_add_seals(fd: i32, seals: i32) -> i32 {
-    match borrow(fd, |fd| Ok::<_, Refusal>(ancillary::add_seals(fd, seals)?)) {
+    match borrow(fd, |fd| Ok::<_, Refusal>(memory::add_seals(fd, seals)?)) {
         Ok(()) => 0,
         Err(refusal) => refusal.code(),
     }

@@ -2,13 +2,12 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use fdwire_system::{Deadline, Error, check, milliseconds, wait_set, with_borrowed};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::epoll::{self, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 
-use crate::Error;
-use crate::deadline::{Deadline, milliseconds};
-use crate::platform::borrow;
+const CONTROL: &str = "epoll_ctl";
 
 /// Events taken per wait; more come with the next one.
 const EVENTS: usize = 1 << 16;
@@ -23,9 +22,7 @@ pub(crate) struct Epoll {
 
 impl Epoll {
     pub(crate) fn new() -> Result<Self, Error> {
-        epoll::Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)
-            .map(Self::with)
-            .map_err(Error::system("epoll_create1"))
+        check("epoll_create1", epoll::Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)).map(Self::with)
     }
 
     pub(crate) fn from_fd(fd: OwnedFd) -> Result<Self, Error> {
@@ -40,21 +37,17 @@ impl Epoll {
     }
 
     pub(crate) fn add(&self, fd: RawFd, mask: u32, data: u64) -> Result<(), Error> {
-        borrow(fd)
-            .and_then(|fd| self.epoll.add(fd, event(mask, data)))
-            .map_err(Error::system("epoll_ctl"))
+        with_borrowed(CONTROL, fd, |fd| check(CONTROL, self.epoll.add(fd, event(mask, data))))
     }
 
     pub(crate) fn modify(&self, fd: RawFd, mask: u32, data: u64) -> Result<(), Error> {
-        borrow(fd)
-            .and_then(|fd| self.epoll.modify(fd, &mut event(mask, data)))
-            .map_err(Error::system("epoll_ctl"))
+        with_borrowed(CONTROL, fd, |fd| {
+            check(CONTROL, self.epoll.modify(fd, &mut event(mask, data)))
+        })
     }
 
     pub(crate) fn delete(&self, fd: RawFd) -> Result<(), Error> {
-        borrow(fd)
-            .and_then(|fd| self.epoll.delete(fd))
-            .map_err(Error::system("epoll_ctl"))
+        with_borrowed(CONTROL, fd, |fd| check(CONTROL, self.epoll.delete(fd)))
     }
 
     /// (data, mask) of what is ready, at most `max`.
@@ -65,14 +58,12 @@ impl Epoll {
         if events.len() < room {
             events.resize(room, EpollEvent::empty());
         }
-        let count = Deadline::after(timeout)
-            .retry(|left| {
-                self.epoll.wait(
-                    &mut events[..room],
-                    EpollTimeout::try_from(milliseconds(left)).or(Err(Errno::EINVAL))?,
-                )
-            })
-            .map_err(Error::system("epoll_wait"))?;
+        let count = wait_set("epoll_wait", self.as_fd(), Deadline::after(timeout), |left| {
+            self.epoll.wait(
+                &mut events[..room],
+                EpollTimeout::try_from(milliseconds(left)).or(Err(Errno::EINVAL))?,
+            )
+        })?;
         let ready = events[..count]
             .iter()
             .map(|event| (event.data(), event.events().bits() as u32))
@@ -83,7 +74,10 @@ impl Epoll {
 
     /// Puts `fresh` in this one's place, under the same descriptor number.
     pub(crate) fn replace(&mut self, fresh: Self) -> Result<(), Error> {
-        nix::unistd::dup3(fresh.as_fd(), &mut self.epoll.0, OFlag::O_CLOEXEC).map_err(Error::system("dup3"))
+        check(
+            "dup3",
+            nix::unistd::dup3(fresh.as_fd(), &mut self.epoll.0, OFlag::O_CLOEXEC),
+        )
     }
 }
 

@@ -1,13 +1,13 @@
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
+use fdwire_system::{Deadline, Error, check, wait_set};
 use libc::{c_int, time_t, timespec};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::event;
 
-use crate::deadline::Deadline;
-use crate::{Error, KEvent};
+use crate::kevent::KEvent;
 
 /// Events taken per wait; more come with the next one.
 const EVENTS: usize = 1 << 16;
@@ -33,9 +33,9 @@ pub(crate) struct Kqueue(OwnedFd);
 
 impl Kqueue {
     pub(crate) fn new() -> Result<Self, Error> {
-        let fd = OwnedFd::from(event::Kqueue::new().map_err(Error::system("kqueue"))?);
+        let fd = OwnedFd::from(check("kqueue", event::Kqueue::new())?);
         // Unlike epoll_create1, kqueue() has no flag for it.
-        fcntl(&fd, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).map_err(Error::system("fcntl"))?;
+        check("fcntl", fcntl(&fd, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)))?;
         Ok(Self(fd))
     }
 
@@ -54,7 +54,7 @@ impl Kqueue {
         let mut events: Vec<libc::kevent> = Vec::with_capacity(max.min(EVENTS));
         // Without room for events kevent() returns at once, whatever the timeout.
         let timeout = if max == 0 { Some(Duration::ZERO) } else { timeout };
-        let count = Deadline::after(timeout).retry(|left| {
+        let count = wait_set("kevent", self.as_fd(), Deadline::after(timeout), |left| {
             let left = left.map(|left| timespec {
                 tv_sec: left.as_secs() as time_t,
                 tv_nsec: left.subsec_nanos().into(),
@@ -75,7 +75,7 @@ impl Kqueue {
             Errno::result(result).map(|count| count as usize)
         });
         // SAFETY: the system has written that many.
-        unsafe { events.set_len(count.map_err(Error::system("kevent"))?) };
+        unsafe { events.set_len(count?) };
         Ok(events.iter().map(from_system).collect())
     }
 }

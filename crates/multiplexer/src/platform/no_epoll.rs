@@ -1,7 +1,7 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::Duration;
 
-use crate::Error;
+use fdwire_system::Error;
 
 #[derive(Debug)]
 pub(crate) enum Epoll {}

@@ -1,7 +1,9 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
-use crate::{Error, KEvent};
+use fdwire_system::Error;
+
+use crate::kevent::KEvent;
 
 #[derive(Debug)]
 pub(crate) enum Kqueue {}

@@ -2,13 +2,12 @@ use std::fmt::Debug;
 use std::os::fd::{AsFd, RawFd};
 use std::time::Duration;
 
+use fdwire_system::{Error, check, with_borrowed};
 use nix::sys::stat::fstat;
 
 use super::Options;
 use super::epoll::EpollBackend;
 use super::kqueue::KqueueBackend;
-use crate::Error;
-use crate::platform::borrow;
 
 /// Beside the public events: an error or a hang-up, reported whether asked for or not.
 pub(super) const HANGUP: u32 = 1 << 31;
@@ -35,7 +34,7 @@ pub(super) struct File {
 
 impl File {
     pub(super) fn of(fd: RawFd) -> Result<Self, Error> {
-        let status = borrow(fd).and_then(fstat).map_err(Error::system("fstat"))?;
+        let status = with_borrowed("fstat", fd, |fd| check("fstat", fstat(fd)))?;
         Ok(Self {
             device: status.st_dev,
             inode: status.st_ino,

@@ -1,11 +1,12 @@
 use std::os::fd::{AsFd, BorrowedFd, RawFd};
 use std::time::Duration;
 
+use fdwire_system::Error;
 use nix::errno::Errno;
 
 use super::backend::{Backend, HANGUP, Ready, Registration};
 use super::{EVENT_PRIORITY, EVENT_RDHUP, EVENT_READ, EVENT_WRITE};
-use crate::{Error, platform};
+use crate::platform;
 
 const EPOLLIN: u32 = 0x1;
 const EPOLLPRI: u32 = 0x2;

@@ -1,13 +1,14 @@
 use std::os::fd::{AsFd, BorrowedFd, RawFd};
 use std::time::Duration;
 
+use fdwire_system::{Error, check, with_borrowed};
 use nix::errno::Errno;
 use nix::sys::stat::{SFlag, fstat};
 
 use super::backend::{Backend, HANGUP, Ready, Registration};
 use super::{EVENT_RDHUP, EVENT_READ, EVENT_WRITE};
-use crate::platform::{self, borrow, kq};
-use crate::{Error, KEvent};
+use crate::kevent::KEvent;
+use crate::platform::{self, kq};
 
 /// A descriptor is one or two filters here: `ident` is its number, `udata` the generation.
 #[derive(Debug)]
@@ -82,15 +83,12 @@ impl AsFd for KqueueBackend {
 }
 
 fn failure(errno: Errno) -> Error {
-    Error::System {
-        syscall: "kevent",
-        errno,
-    }
+    Error::system("kevent", errno)
 }
 
 /// kqueue would watch regular files, for being read to their end; epoll refuses them, and so does this.
 fn check_pollable(fd: RawFd) -> Result<(), Error> {
-    let mode = borrow(fd).and_then(fstat).map_err(Error::system("fstat"))?.st_mode;
+    let mode = with_borrowed("fstat", fd, |fd| check("fstat", fstat(fd)))?.st_mode;
     match SFlag::from_bits_truncate(mode) & SFlag::S_IFMT {
         SFlag::S_IFREG | SFlag::S_IFDIR => Err(failure(Errno::EPERM)),
         _ => Ok(()),

@@ -8,9 +8,14 @@ use nix::fcntl::{FcntlArg, SealFlag, fcntl, posix_fallocate};
 use nix::sys::memfd::memfd_create;
 use nix::unistd::ftruncate;
 
-use super::{HAS_FUTURE_WRITE, MEMFD_FLAGS, is_huge};
-use crate::error::retry;
-use crate::{Error, Result, SEAL_FUTURE_WRITE, SEAL_SHRINK, SEAL_WRITE, access_mode};
+use fdwire_system::{Error as SystemError, access_mode, check as named, retry};
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use super::linux::memfd::{FLAGS, HAS_FUTURE_WRITE, is_huge};
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+use super::other::memfd::{FLAGS, HAS_FUTURE_WRITE, is_huge};
+use crate::error::{Error, Result};
+use crate::seal::{SEAL_FUTURE_WRITE, SEAL_SHRINK, SEAL_WRITE};
 
 pub(crate) fn create(name: &CStr, size: i64) -> Result<OwnedFd> {
     let fd = memfd(name)?;
@@ -23,27 +28,27 @@ pub(crate) fn create(name: &CStr, size: i64) -> Result<OwnedFd> {
 
 fn memfd(name: &CStr) -> Result<OwnedFd> {
     let mut result = Err(Errno::EINVAL);
-    for &flags in MEMFD_FLAGS {
+    for &flags in FLAGS {
         result = memfd_create(name, flags);
         // An older kernel does not know all of them.
         if result.as_ref().err() != Some(&Errno::EINVAL) {
             break;
         }
     }
-    result.map_err(|errno| Error::system("memfd_create", errno))
+    Ok(named("memfd_create", result)?)
 }
 
 pub(crate) fn seals(fd: BorrowedFd<'_>) -> Result<i32> {
     match fcntl(fd, FcntlArg::F_GET_SEALS) {
         Ok(seals) => Ok(seals),
         Err(Errno::EINVAL) => Err(Error::NotMemory),
-        Err(errno) => Err(Error::system("fcntl", errno)),
+        Err(errno) => Err(SystemError::system("fcntl", errno).into()),
     }
 }
 
 pub(crate) fn add_seals(fd: BorrowedFd<'_>, seals: i32) -> Result<()> {
     if seals & SEAL_FUTURE_WRITE != 0 && !HAS_FUTURE_WRITE {
-        return Err(Error::Unsupported("sealing memory that is still written"));
+        return Err(SystemError::Unsupported("sealing memory that is still written").into());
     }
     retry("fcntl", || {
         fcntl(fd, FcntlArg::F_ADD_SEALS(SealFlag::from_bits_retain(seals)))

@@ -1,7 +1,4 @@
-//! Memory behind a descriptor, mapped into this process.
-//!
-//! Touching a mapped page that the file no longer has is SIGBUS, which nothing in the process can handle sensibly.
-//! So only memory whose size cannot shrink is mapped: sealed where the system has seals, of fixed size where it has not.
+//! One memory, made and mapped.
 
 use std::ffi::{CStr, c_void};
 use std::num::NonZeroUsize;
@@ -12,41 +9,28 @@ use nix::errno::Errno;
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap};
 use nix::sys::stat::fstat;
 
-use crate::{Error, Result, platform};
+use fdwire_system::{Error as SystemError, check};
 
-/// No seal can be added any more. The seals have the values of Linux and FreeBSD.
-#[doc(alias = "F_SEAL_SEAL")]
-pub const SEAL_SEAL: i32 = 1;
-/// The size cannot decrease.
-#[doc(alias = "F_SEAL_SHRINK")]
-pub const SEAL_SHRINK: i32 = 2;
-/// The size cannot increase.
-#[doc(alias = "F_SEAL_GROW")]
-pub const SEAL_GROW: i32 = 4;
-/// The content cannot change; refused (`EBUSY`) while somebody has it mapped to write.
-#[doc(alias = "F_SEAL_WRITE")]
-pub const SEAL_WRITE: i32 = 8;
-/// The content changes only through what was mapped before; Linux.
-#[doc(alias = "F_SEAL_FUTURE_WRITE")]
-pub const SEAL_FUTURE_WRITE: i32 = 16;
+use crate::error::Result;
+use crate::platform;
 
 /// Makes `size` bytes of zeroed memory that cannot shrink. `name` is for those who debug.
 #[doc(alias = "memfd_create")]
 pub fn create_memory(name: &CStr, size: u64) -> Result<OwnedFd> {
-    let size = i64::try_from(size).map_err(|_| Error::system("ftruncate", Errno::EFBIG))?;
-    platform::memory::create(name, size)
+    let size = i64::try_from(size).map_err(|_| SystemError::system("ftruncate", Errno::EFBIG))?;
+    platform::create(name, size)
 }
 
 /// The seals of memory, of `SEAL_...`; the system may have more of them.
 #[doc(alias = "F_GET_SEALS")]
 pub fn seals(fd: BorrowedFd<'_>) -> Result<i32> {
-    platform::memory::seals(fd)
+    platform::seals(fd)
 }
 
 /// Adds seals, which nobody can take off again.
 #[doc(alias = "F_ADD_SEALS")]
 pub fn add_seals(fd: BorrowedFd<'_>, seals: i32) -> Result<()> {
-    platform::memory::add_seals(fd, seals)
+    platform::add_seals(fd, seals)
 }
 
 /// A memory, mapped into this process until dropped.
@@ -67,16 +51,16 @@ impl Mapping {
     /// cannot be written is mapped as a private copy, page by page as it is written: a page that may not be written at
     /// all would be a fatal signal as well.
     pub fn new(fd: BorrowedFd<'_>, size: Option<u64>, max: u64) -> Result<Mapping> {
-        let failed = |errno| Error::system("mmap", errno);
-        let private = platform::memory::check(fd)?;
-        let stat = fstat(fd).map_err(|errno| Error::system("fstat", errno))?;
+        let failed = |errno| SystemError::system("mmap", errno);
+        let private = platform::check(fd)?;
+        let stat = check("fstat", fstat(fd))?;
         let all = u64::try_from(stat.st_size).unwrap_or(0);
         let length = size.unwrap_or(all);
         if length > max {
-            return Err(failed(Errno::EFBIG));
+            return Err(failed(Errno::EFBIG).into());
         }
         if length > all {
-            return Err(failed(Errno::EINVAL));
+            return Err(failed(Errno::EINVAL).into());
         }
         let length = usize::try_from(length).map_err(|_| failed(Errno::EFBIG))?;
         let length = NonZeroUsize::new(length).ok_or(failed(Errno::EINVAL))?;
