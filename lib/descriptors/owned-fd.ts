@@ -2,7 +2,7 @@ import { Server, Socket } from 'node:net'
 import type { SocketConstructorOpts } from 'node:net'
 import { Connection } from '../connection/connection.ts'
 import type { ConnectionOptions } from '../channel/options.ts'
-import { closedError, invalidArgumentType, invalidFdType } from '../base/errors.ts'
+import { CodedError, closedError, invalidArgumentType, invalidFdType } from '../base/errors.ts'
 import { fdNumber } from './fd-like.ts'
 import { isListener, isStream, kindOf } from './kind.ts'
 import type { FdKind } from './kind.ts'
@@ -163,10 +163,16 @@ export class OwnedFd {
   /**
    * A `net.Socket` that owns the descriptor: a connected stream socket or a pipe.
    *
-   * @throws `ERR_INVALID_FD_TYPE` for anything else, `ERR_CLOSED`; the descriptor stays here then.
+   * @throws `ERR_INVALID_FD_TYPE` for anything else, `ERR_CLOSED`, `ERR_FEATURE_UNAVAILABLE_ON_PLATFORM` on Bun; the
+   * descriptor stays here then.
    */
   toSocket(options?: Omit<SocketConstructorOpts, 'fd'>): Socket {
     this.#expect('a stream socket or a pipe', isStream)
+    if ('bun' in process.versions)
+      throw new CodedError(
+        'ERR_FEATURE_UNAVAILABLE_ON_PLATFORM',
+        'Bun makes no working net.Socket of a descriptor; use toConnection(), or the descriptor itself',
+      )
     const socket = new Socket({ readable: true, writable: true, ...options, fd: this.#fd })
     this.take()
     return socket

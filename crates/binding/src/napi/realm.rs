@@ -27,7 +27,6 @@ pub(crate) struct Report<'a> {
 /// Belongs to its thread; dropped at the latest in the cleanup hook, before the JavaScript environment goes.
 pub(crate) struct Realm {
     env: sys::napi_env,
-    context: sys::napi_async_context,
     dispatch: sys::napi_ref,
     report: HeldArray<f64>,
     descriptors: HeldArray<i32>,
@@ -58,13 +57,11 @@ impl Realm {
         events: Unknown<'_>,
     ) -> Result<Realm> {
         let raw = env.raw();
-        let name = env.create_string("fdwire")?;
         // SAFETY: called on the JavaScript thread with values of this environment; what was made before something fails
         // is dropped with the realm.
         unsafe {
             let mut realm = Realm {
                 env: raw,
-                context: ptr::null_mut(),
                 dispatch: ptr::null_mut(),
                 report: HeldArray::new(raw, report.raw())?,
                 descriptors: HeldArray::new(raw, descriptors.raw())?,
@@ -82,12 +79,6 @@ impl Realm {
                 ));
             }
             check_status!(sys::napi_create_reference(raw, dispatch.raw(), 1, &mut realm.dispatch))?;
-            check_status!(sys::napi_async_init(
-                raw,
-                ptr::null_mut(),
-                name.raw(),
-                &mut realm.context
-            ))?;
             Ok(realm)
         }
     }
@@ -174,7 +165,9 @@ impl Realm {
                 let mut result = ptr::null_mut();
                 let status = sys::napi_make_callback(
                     env,
-                    self.context,
+                    // The event loop's own context. One of ours would have to be destroyed when a worker ends, where Deno
+                    // crashes.
+                    ptr::null_mut(),
                     // Any object will do as `this`.
                     function,
                     function,
@@ -197,11 +190,8 @@ impl Realm {
 
 impl Drop for Realm {
     fn drop(&mut self) {
-        // SAFETY: on the JavaScript thread, with an environment that is not gone; what was never made is null.
+        // SAFETY: on the JavaScript thread, with an environment that is not gone.
         unsafe {
-            if !self.context.is_null() {
-                sys::napi_async_destroy(self.env, self.context);
-            }
             if !self.dispatch.is_null() {
                 sys::napi_delete_reference(self.env, self.dispatch);
             }
