@@ -20,6 +20,8 @@ export interface ProgramOptions {
   readonly openFiles?: number
   /** Options for node itself, such as `--expose-gc`. */
   readonly nodeOptions?: readonly string[]
+  /** Environment variables beside those there are. */
+  readonly environment?: Readonly<Record<string, string>>
 }
 
 export interface Outcome {
@@ -45,10 +47,11 @@ export class Program {
   #stderr = ''
 
   constructor(scope: Scope, command: string, args: readonly string[], options: ProgramOptions = {}) {
-    const { inherit = [], stdin = 'pipe', openFiles } = options
+    const { inherit = [], stdin = 'pipe', openFiles, environment } = options
     const limited = ['-c', 'ulimit -n "$1"; shift; exec "$@"', 'sh', String(openFiles), command, ...args]
     this.process = spawn(openFiles === undefined ? command : 'sh', openFiles === undefined ? args : limited, {
       cwd: root,
+      env: { ...process.env, ...environment },
       stdio: [stdin, 'pipe', 'pipe', ...inherit],
     })
     const { stdin: input, stdout, stderr } = this.process
