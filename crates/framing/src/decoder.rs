@@ -1,8 +1,11 @@
 use crate::buffer::Buffer;
+use crate::error::Error;
+use crate::header::Header;
 use crate::tags::{Meaning, Tag, Tags};
-use crate::{Error, Header};
 
-const ACKNOWLEDGEMENT: u8 = b'A';
+mod body;
+mod records;
+pub(crate) mod snapshot;
 
 /// A frame standing at the boundary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,17 +14,6 @@ pub struct Frame {
     pub body_len: u64,
     /// All of the body is buffered: [`Decoder::take`] may be called.
     pub complete: bool,
-}
-
-/// What a [`Decoder`] has buffered.
-#[derive(Debug)]
-pub struct Snapshot<'a, F> {
-    /// The bytes, from the boundary on.
-    pub bytes: &'a [u8],
-    /// The offset of a byte in `bytes`, the descriptors that came with it, and whether a read ended there by itself.
-    pub tags: Vec<(u64, &'a [F], bool)>,
-    /// Acknowledgements that are still due.
-    pub acknowledgements_due: usize,
 }
 
 /// Turns what was read from a stream into messages, their descriptors (`F`) included.
@@ -117,6 +109,10 @@ impl<F> Decoder<F> {
     /// `exact`: the read ended at that byte by itself (it was shorter than its window), so a record's byte is known to be
     /// alone. Otherwise a tagged byte at a boundary is a record only if it is the number of descriptors modulo 256, and the
     /// start of a header if not.
+    ///
+    /// # Panics
+    ///
+    /// If a later byte is tagged already. Tags that a peer names are for [`restore`](Self::restore).
     pub fn attach(&mut self, position: u64, fds: Vec<F>, exact: bool) {
         if !fds.is_empty() {
             self.tags.push(Tag { position, fds, exact });
@@ -149,52 +145,16 @@ impl<F> Decoder<F> {
         self.tags.descriptors()
     }
 
-    /// A body was begun and is not finished.
-    pub fn in_body(&self) -> bool {
-        self.body.is_some()
-    }
-
-    /// A handle record was sent whose receiver is to acknowledge it.
-    pub fn expect_acknowledgement(&mut self) {
-        self.acknowledgements_due += 1;
-    }
-
-    /// Takes every acknowledgement due that stands at the boundary, or behind handle records there; returns how many.
-    /// To be called before each [`peek`](Self::peek), which would read it as a header.
-    pub fn take_acknowledgements(&mut self) -> usize {
-        let mut taken = 0;
-        while self.acknowledgements_due > 0 && !self.in_body() {
-            let records = self.records();
-            let tagged = self.tags.on(records, self.position + records as u64).is_some();
-            if tagged || self.buffer.as_slice().get(records) != Some(&ACKNOWLEDGEMENT) {
-                break;
-            }
-            self.buffer.as_mut_slice().copy_within(..records, 1);
-            self.tags.shift(records);
-            self.consume(1);
-            self.records_counted_to = self.position + records as u64;
-            self.acknowledgements_due -= 1;
-            taken += 1;
-        }
-        taken
-    }
-
-    /// How many handle records reached the boundary, or were taken, since the last call: the acknowledgements to send, by
-    /// those who agreed to. A record counts as soon as it is seen: its sender may wait before it sends the frame.
-    pub fn take_arrived_records(&mut self) -> usize {
-        if !self.in_body() {
-            self.records();
-        }
-        std::mem::take(&mut self.records_arrived)
-    }
-
     /// The frame at the boundary, looking past handle records; nothing is consumed. `None`: its header is not all here, or
     /// a body is under way.
     ///
     /// # Errors
     ///
-    /// - [`Error::DescriptorCount`], once: the record and those before it are consumed and their descriptors dropped.
-    /// - [`Error::NegativeLength`], each time.
+    /// Each time, until something is done about it:
+    ///
+    /// - [`Error::DescriptorCount`]: a record that is not the number of its descriptors. Whoever reports that calls
+    ///   [`skip_refused`](Self::skip_refused) and can go on.
+    /// - [`Error::NegativeLength`]: there is no going on.
     pub fn peek(&mut self) -> Result<Option<Frame>, Error> {
         if self.in_body() {
             return Ok(None);
@@ -261,112 +221,19 @@ impl<F> Decoder<F> {
         self.position -= (body.len() + header.as_bytes().len()) as u64;
     }
 
-    /// Takes the frame at the boundary in pieces, for large bodies: consumes the records and the header. Then come
-    /// [`fill`](Self::fill) and [`filled_directly`](Self::filled_directly) until all of the body went through, and
-    /// [`finish`](Self::finish).
-    ///
-    /// # Panics
-    ///
-    /// If [`peek`](Self::peek) found no frame.
-    pub fn begin_body(&mut self) {
-        let (body_start, len) = self.message();
-        self.consume(body_start);
-        self.body = Some(Body { len, filled: 0 });
-    }
-
-    /// The length of the body begun, 0 if none is.
-    pub fn body_len(&self) -> u64 {
-        self.body.map_or(0, |body| body.len)
-    }
-
-    /// How many bytes of the body begun went through.
-    pub fn body_filled(&self) -> u64 {
-        self.body.map_or(0, |body| body.filled)
-    }
-
-    /// Moves buffered bytes of the body begun to the start of `out`, never going past the body; returns how many.
-    pub fn fill(&mut self, out: &mut [u8]) -> usize {
-        self.fill_with(out.len(), |bytes| out[..bytes.len()].copy_from_slice(bytes))
-    }
-
-    /// The same of at most `max` bytes, for the caller to copy.
-    pub fn fill_with(&mut self, max: usize, copy: impl FnOnce(&[u8])) -> usize {
-        let Some(body) = &mut self.body else {
-            return 0;
-        };
-        let remaining = usize::try_from(body.len - body.filled).unwrap_or(usize::MAX);
-        let count = remaining.min(max).min(self.buffer.len());
-        copy(&self.buffer.as_slice()[..count]);
-        body.filled += count as u64;
-        self.consume(count);
-        count
-    }
-
-    /// The next `count` bytes of the body begun were read straight to where they belong.
-    ///
-    /// # Panics
-    ///
-    /// If bytes are buffered (they come first), or the body has not so many bytes left.
-    pub fn filled_directly(&mut self, count: usize) {
-        assert_eq!(self.buffer.len(), 0, "buffered bytes come first");
-        let remaining = self.body_len() - self.body_filled();
-        assert!(
-            count as u64 <= remaining,
-            "{count} bytes read into a body that misses {remaining}"
-        );
-        if let Some(body) = &mut self.body {
-            body.filled += count as u64;
-        }
-        self.position += count as u64;
-    }
-
-    /// Ends the body begun and returns its message's descriptors, as [`take`](Self::take) does.
-    ///
-    /// # Panics
-    ///
-    /// If the body is not all through.
-    pub fn finish(&mut self) -> Vec<F> {
-        assert_eq!(self.body_filled(), self.body_len(), "the body is not all through");
-        self.body = None;
-        self.claim()
-    }
-
-    /// Takes one byte at the boundary, whatever it is, and the descriptors tagged on it; comparing the two is left to the
-    /// caller. `None`: nothing is buffered, or a body is under way.
-    pub fn take_record(&mut self) -> Option<(u8, Vec<F>)> {
-        if self.in_body() {
-            return None;
-        }
-        let byte = *self.buffer.as_slice().first()?;
-        self.count_record(self.position);
-        self.consume(1);
-        Some((byte, self.claim()))
-    }
-
-    /// What is buffered, with its descriptors, for another decoder to go on from: it is to be fed and attached there.
-    /// `None` while a body is under way or where descriptors were lost.
-    pub fn snapshot(&self) -> Option<Snapshot<'_, F>> {
-        let tags = self
-            .tags
-            .iter()
-            .map(|tag| (tag.position - self.position, tag.fds.as_slice(), tag.exact));
-        let tags: Vec<_> = tags.collect();
-        let whole = !self.in_body() && tags.iter().all(|(_, fds, _)| !fds.is_empty());
-        whole.then(|| Snapshot {
-            bytes: self.buffer.as_slice(),
-            tags,
-            acknowledgements_due: self.acknowledgements_due,
-        })
-    }
-
     /// The peer closed. Drops what is left, and returns whether that cuts a message: the beginning of a frame, a record
     /// awaiting its frame, a body begun. Take acknowledgements and complete frames first.
     pub fn end_of_stream(&mut self) -> bool {
         let truncated = self.buffer.len() > 0 || self.body_filled() < self.body_len();
+        self.refuse_all();
+        truncated
+    }
+
+    /// Drops all that is buffered and all descriptors, and gives up the body begun: for a stream that breaks the rules.
+    pub fn refuse_all(&mut self) {
         self.consume(self.buffer.len());
         self.tags.clear();
         self.body = None;
-        truncated
     }
 
     fn consume(&mut self, count: usize) {
@@ -395,46 +262,12 @@ impl<F> Decoder<F> {
     fn front(&mut self) -> Result<Front, Error> {
         let records = self.records();
         if self.meaning(records) == Some(Meaning::Mismatch) {
-            return Err(self.refuse_record(records));
+            return Err(self.mismatch(records));
         }
         Ok(Front {
             records,
             header: Header::decode(&self.buffer.as_slice()[records..])?,
         })
-    }
-
-    /// How many sound handle records stand at the boundary: one byte and one tag each.
-    fn records(&mut self) -> usize {
-        let mut records = 0;
-        while self.meaning(records) == Some(Meaning::Record) {
-            self.count_record(self.position + records as u64);
-            records += 1;
-        }
-        records
-    }
-
-    /// What the byte behind `records` records is, if it is tagged.
-    fn meaning(&self, records: usize) -> Option<Meaning> {
-        let tag = self.tags.on(records, self.position + records as u64)?;
-        Some(tag.meaning(*self.buffer.as_slice().get(records)?))
-    }
-
-    fn count_record(&mut self, position: u64) {
-        if position >= self.records_counted_to {
-            self.records_arrived += 1;
-            self.records_counted_to = position + 1;
-        }
-    }
-
-    /// Consumes the record behind `records` others, and these too: a message comes with all of its descriptors or none.
-    fn refuse_record(&mut self, records: usize) -> Error {
-        let position = self.position + records as u64;
-        self.count_record(position);
-        let announced = self.buffer.as_slice()[records];
-        let received = self.tags.on(records, position).map_or(0, |tag| tag.fds.len());
-        self.consume(records + 1);
-        self.claim();
-        Error::DescriptorCount { announced, received }
     }
 }
 

@@ -6,7 +6,7 @@ pub enum Error {
     #[error("a frame announces the negative length {0}")]
     NegativeLength(i32),
 
-    /// The byte of a handle record is not the number of its descriptors. The record is gone and the stream usable.
+    /// The byte of a handle record is not the number of its descriptors. The stream is usable behind the record.
     #[error("a handle record announces {announced} descriptors and brought {received}")]
     DescriptorCount {
         /// The record's byte: the number modulo 256.
@@ -14,4 +14,8 @@ pub enum Error {
         /// How many descriptors came with it.
         received: usize,
     },
+
+    /// What another decoder is said to have had: descriptors at this offset, which is out of order or beyond the bytes.
+    #[error("descriptors at {0}, out of order or beyond the bytes")]
+    MisplacedDescriptors(u64),
 }

@@ -1,4 +1,4 @@
-use crate::Error;
+use crate::error::Error;
 
 const SHORT: usize = 4;
 const LONG: usize = 12;

@@ -17,6 +17,9 @@
 //!   [`Decoder::take_record`].
 //! - Nothing is allocated because of an announced length, and an idle decoder or outbox holds no buffer.
 //!
+//! The modules, each using those before it only: `error`, `header`, `buffer`, `tags`, `outbox`, `decoder` (with `records`,
+//! `body` and `snapshot`, which add to it).
+//!
 //! A method used against its stated precondition panics; nothing a peer sends does.
 
 #![forbid(unsafe_code)]
@@ -28,7 +31,8 @@ mod header;
 mod outbox;
 mod tags;
 
-pub use decoder::{Decoder, Frame, Snapshot};
+pub use decoder::snapshot::Snapshot;
+pub use decoder::{Decoder, Frame};
 pub use error::Error;
 pub use header::Header;
 pub use outbox::{Outbox, Piece};

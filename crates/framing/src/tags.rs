@@ -52,7 +52,7 @@ impl<F> Tags<F> {
     }
 
     pub(crate) fn push(&mut self, tag: Tag<F>) {
-        debug_assert!(
+        assert!(
             self.0.back().is_none_or(|last| last.position < tag.position),
             "tags come in stream order"
         );

@@ -126,23 +126,103 @@ fn the_byte_of_a_record_is_the_number_modulo_256_or_0() {
 }
 
 #[test]
-fn a_wrong_record_is_refused_once_and_its_descriptors_dropped() {
+fn a_wrong_record_is_refused_until_it_is_skipped_and_its_descriptors_dropped() {
     let fd = Rc::new(());
     let mut decoder = Decoder::new();
     feed(&mut decoder, &[1], vec![Rc::clone(&fd)], true);
     feed(&mut decoder, &[3], vec![Rc::clone(&fd), Rc::clone(&fd)], true);
     decoder.feed(&frame(b"next"));
-    assert_eq!(
-        decoder.peek(),
-        Err(Error::DescriptorCount {
-            announced: 3,
-            received: 2
-        })
-    );
+    let refused = Error::DescriptorCount {
+        announced: 3,
+        received: 2,
+    };
+    for _ in 0..2 {
+        assert_eq!(decoder.peek(), Err(refused));
+        assert_eq!(decoder.missing(), Err(refused));
+        assert_eq!(decoder.take_acknowledgements(), 0);
+    }
+    assert_eq!((Rc::strong_count(&fd), decoder.unclaimed()), (4, 3));
+    assert_eq!(decoder.skip_refused(), Some(refused));
     assert_eq!(Rc::strong_count(&fd), 1);
+    assert_eq!(decoder.skip_refused(), None);
     assert_eq!(decoder.peek(), complete(4));
     assert!(decoder.take(&mut [0; 4]).is_empty());
     assert_eq!(decoder.take_arrived_records(), 2);
+}
+
+#[test]
+fn a_wrong_record_behind_a_frame_is_refused_when_that_is_taken() {
+    let mut decoder = Decoder::new();
+    decoder.feed(&frame(b"first"));
+    feed(&mut decoder, &[9], vec![1], true);
+    decoder.feed(&frame(b"next"));
+    assert_eq!(decoder.peek(), complete(5));
+    assert_eq!(decoder.skip_refused(), None);
+    assert!(decoder.take(&mut [0; 5]).is_empty());
+    assert_eq!(decoder.take_arrived_records(), 0);
+    for _ in 0..2 {
+        assert!(decoder.peek().is_err());
+    }
+    assert_eq!(decoder.take_arrived_records(), 1);
+    assert!(decoder.skip_refused().is_some());
+    assert_eq!(decoder.take_arrived_records(), 0);
+    assert_eq!(decoder.peek(), complete(4));
+}
+
+#[test]
+fn a_stream_that_breaks_the_rules_is_dropped_with_all_its_descriptors() {
+    let fd = Rc::new(());
+    let mut decoder = Decoder::new();
+    for _ in 0..4 {
+        feed(&mut decoder, &[253], vec![Rc::clone(&fd); 253], true);
+    }
+    feed(&mut decoder, &frame(b"body")[..6], vec![Rc::clone(&fd)], true);
+    assert_eq!(decoder.unclaimed(), 4 * 253 + 1);
+    decoder.peek().unwrap();
+    decoder.begin_body();
+    decoder.refuse_all();
+    assert_eq!(Rc::strong_count(&fd), 1);
+    assert_eq!(
+        (decoder.buffered(), decoder.unclaimed(), decoder.in_body()),
+        (0, 0, false)
+    );
+    assert_eq!(decoder.peek(), Ok(None));
+}
+
+#[test]
+fn what_was_read_ahead_elsewhere_goes_on_here() {
+    let mut here = Decoder::new();
+    here.feed(&frame(b"first"));
+    feed(&mut here, &[1], vec![5], true);
+    feed(&mut here, &frame(b"second"), vec![6], false);
+    here.expect_acknowledgement();
+    let snapshot = here.snapshot().unwrap();
+    let tags = snapshot
+        .tags
+        .iter()
+        .map(|&(offset, fds, exact)| (offset, fds.to_vec(), exact));
+    let mut there = Decoder::new();
+    let restored = there.restore(snapshot.bytes, tags.collect(), snapshot.acknowledgements_due);
+    assert_eq!(restored, Ok(()));
+    assert_eq!(there.peek(), complete(5));
+    assert!(there.take(&mut [0; 5]).is_empty());
+    assert_eq!(there.peek(), complete(6));
+    assert_eq!(there.take(&mut [0; 6]), [5, 6]);
+    there.feed(b"A");
+    assert_eq!(there.take_acknowledgements(), 1);
+}
+
+#[test]
+fn what_is_said_to_have_been_read_ahead_is_refused_where_it_cannot_have_been() {
+    for offsets in [[1, 0].as_slice(), &[2, 2], &[0, 3], &[u64::MAX]] {
+        let fd = Rc::new(());
+        let mut decoder = Decoder::new();
+        let tags = offsets.iter().map(|&offset| (offset, vec![Rc::clone(&fd)], true));
+        let refused = decoder.restore(&[0; 3], tags.collect(), 7);
+        assert!(matches!(refused, Err(Error::MisplacedDescriptors(_))), "{offsets:?}");
+        assert_eq!(Rc::strong_count(&fd), 1);
+        assert!(decoder.is_clear());
+    }
 }
 
 #[test]

@@ -196,18 +196,11 @@ impl<T: Transport, M: Memory> Connection<T, M> {
     /// Takes what was read ahead elsewhere: bytes, (offset, descriptors, whether a read ended there) and how many
     /// acknowledgements are due. False where the tags are out of order, or beyond the bytes: then nothing is taken.
     pub fn import(&mut self, bytes: &[u8], tags: Vec<(u64, Vec<T::Fd>, bool)>, acknowledgements: u32) -> bool {
-        let in_order = tags.is_sorted_by(|(before, ..), (after, ..)| before < after);
-        let within = tags.iter().all(|&(offset, ..)| offset < bytes.len() as u64);
-        if !in_order || !within {
+        let due = acknowledgements as usize;
+        if self.decoder.restore(bytes, tags, due).is_err() {
             return false;
         }
-        let start = self.decoder.end();
-        self.decoder.feed(bytes);
-        for (offset, fds, exact) in tags {
-            self.decoder.attach(start + offset, fds, exact);
-        }
         for _ in 0..acknowledgements {
-            self.decoder.expect_acknowledgement();
             self.held.push_back(Vec::new());
         }
         true

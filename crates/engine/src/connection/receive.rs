@@ -126,7 +126,7 @@ impl<T: Transport, M: Memory> Connection<T, M> {
     pub(super) fn refuse(&mut self) -> Error {
         self.refused = true;
         self.body = None;
-        self.decoder.end_of_stream();
+        self.decoder.refuse_all();
         Error::ProtocolError
     }
 
@@ -212,12 +212,8 @@ impl<T: Transport, M: Memory> Connection<T, M> {
         while let Some(word) = slots.lengths.get_mut(count) {
             let frame = match self.decoder.peek() {
                 Ok(Some(frame)) => frame,
-                Ok(None) => break,
-                Err(error) => {
-                    // It is told by the receive that comes to it.
-                    self.found = Some(self.refusal(error));
-                    break;
-                }
+                // A refusal is told by the receive that comes to it.
+                Ok(None) | Err(_) => break,
             };
             if !frame.complete || frame.body_len > limit || (count > 0 && self.decoder.unclaimed() > 0) {
                 break;
@@ -360,13 +356,6 @@ impl<T: Transport, M: Memory> Connection<T, M> {
         if self.large { HEADER_WINDOW } else { usize::MAX }
     }
 
-    fn refusal(&self, error: framing::Error) -> Error {
-        match error {
-            framing::Error::DescriptorCount { received, .. } => Error::DescriptorCount { received },
-            _ => Error::ProtocolError,
-        }
-    }
-
     /// What the next message is. Reads until that is known, and a small one here.
     fn next(&mut self, shared: &Shared<M>, limit: u64, wait: Wait) -> Result<Next> {
         loop {
@@ -388,7 +377,11 @@ impl<T: Transport, M: Memory> Connection<T, M> {
                     }
                 }
                 Ok(None) => {}
-                Err(error) => return Err(self.refusal(error)),
+                Err(framing::Error::DescriptorCount { received, .. }) => {
+                    self.decoder.skip_refused();
+                    return Err(Error::DescriptorCount { received });
+                }
+                Err(_) => return Err(Error::ProtocolError),
             }
             let window = self.window();
             self.fill(shared, window, wait)?;
