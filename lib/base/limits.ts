@@ -67,6 +67,8 @@ export function startTimer(milliseconds: number, onTimeout: () => void, referenc
   return () => clearTimeout(timer)
 }
 
+const nothing = (): void => {}
+
 /**
  * Calls `onAbort` or `onTimeout` when that limit is reached, the first of them only; returns how to end that. An
  * unreferenced timer lets the process end before.
@@ -77,6 +79,7 @@ export function observeLimits(
   onTimeout: () => void,
   referenced: boolean,
 ): () => void {
+  if (signal === undefined && timeout === Infinity) return nothing
   const abort = (): void => {
     stop?.()
     onAbort(new AbortError(signal?.reason))
@@ -96,9 +99,8 @@ export function observeLimits(
 type Resolve = (value: unknown) => void
 type Reject = (error: unknown) => void
 
-const unset = (): void => {}
-let resolveLast: Resolve = unset
-let rejectLast: Reject = unset
+let resolveLast: Resolve = nothing
+let rejectLast: Reject = nothing
 /** One for all promises: a closure for each costs more than the promise. */
 const keep = (resolve: Resolve, reject: Reject): void => {
   resolveLast = resolve
@@ -121,8 +123,8 @@ export class Pending<T> {
     this.#resolve = resolveLast
     this.#reject = rejectLast
     // They would keep the last promise, and what it resolved with.
-    resolveLast = unset
-    rejectLast = unset
+    resolveLast = nothing
+    rejectLast = nothing
     if (limits === forEver) return
     const end = (error: Error): void => {
       giveUp()

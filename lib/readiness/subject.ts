@@ -25,11 +25,11 @@ export function isClosed(object: FdLike): boolean {
 
 /** @throws `ERR_CLOSED` where an object says that it was closed meanwhile. */
 export function checkOpen(objects: readonly unknown[], name: string): void {
-  for (const [index, object] of objects.entries()) {
-    if (readinessOf(object) !== undefined && (object as { closed: boolean }).closed) {
-      throw closedError(`${name}[${index}]`)
-    }
-  }
+  // Looked at before each attempt: no more than that.
+  const closed = objects.findIndex(
+    (object) => readinessOf(object) !== undefined && (object as { closed: boolean }).closed,
+  )
+  if (closed !== -1) throw closedError(`${name}[${closed}]`)
 }
 
 /** Whether there is something that the object's descriptor does not show. */

@@ -73,8 +73,8 @@ export class Watch<T> implements Opened, Source {
     if (this.#wait !== undefined) throw invalidState(`Somebody waits for this ${this.#what} already`)
   }
 
-  /** Makes the attempt until it gives something; `nothing` when the time is over. */
-  async wait(limits: Limits, attempt: () => T | undefined, nothing: () => T): Promise<T> {
+  /** Makes the attempt, now and until it gives something; `nothing` when the time is over. */
+  wait(limits: Limits, attempt: () => T | undefined, nothing: () => T): Promise<T> | T {
     this.checkIdle()
     const result = atOnce(attempt)
     if (result !== undefined) return result
@@ -123,7 +123,7 @@ export class Watch<T> implements Opened, Source {
   close(): void {
     if (this.#id === -1) return
     const id = this.#id
-    this.fail(closedError(this.#what))
+    if (this.#wait !== undefined) this.#fail(this.#wait, closedError(this.#what))
     this.#id = -1
     native.watchClose(id)
   }
