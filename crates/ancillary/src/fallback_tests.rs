@@ -1,6 +1,5 @@
 //! What takes over where a system lacks what Linux has, tested on this one.
 
-use std::io::IoSlice;
 use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -10,6 +9,7 @@ use nix::fcntl::{FcntlArg, fcntl};
 use crate::address::{Address, decode};
 use crate::platform::fallback::{accept, pair, pipe, read_now, received, socket, write_now};
 use crate::raw_address::RawAddress;
+use crate::region::{Source, Target};
 use crate::socket::{bind, connect, listen, local_address, stream_socket};
 
 fn assert_close_on_exec<'a>(fds: impl IntoIterator<Item = &'a OwnedFd>) {
@@ -55,18 +55,21 @@ fn an_accepted_socket_is_close_on_exec_and_blocking() {
 fn pipes_are_read_and_written_without_waiting() {
     let (reader, writer) = pipe().unwrap();
     let mut buffer = [0; 8];
-    assert_eq!(read_now(reader.as_fd(), &mut buffer), Err(Errno::EAGAIN));
     assert_eq!(
-        write_now(writer.as_fd(), &[IoSlice::new(b"ab"), IoSlice::new(b"c")]),
+        read_now(reader.as_fd(), &mut Target::new(&mut buffer)),
+        Err(Errno::EAGAIN)
+    );
+    assert_eq!(
+        write_now(writer.as_fd(), &[Source::new(b"ab"), Source::new(b"c")]),
         Ok(3)
     );
-    assert_eq!(read_now(reader.as_fd(), &mut buffer), Ok(3));
+    assert_eq!(read_now(reader.as_fd(), &mut Target::new(&mut buffer)), Ok(3));
     assert_eq!(&buffer[..3], b"abc");
 
     let large = [0; 3 * libc::PIPE_BUF];
     let mut written = 0;
     let end = loop {
-        match write_now(writer.as_fd(), &[IoSlice::new(&large[..10]), IoSlice::new(&large)]) {
+        match write_now(writer.as_fd(), &[Source::new(&large[..10]), Source::new(&large)]) {
             Ok(count) => {
                 assert!(count <= libc::PIPE_BUF);
                 written += count;
@@ -77,8 +80,8 @@ fn pipes_are_read_and_written_without_waiting() {
     assert_eq!(end, Errno::EAGAIN);
     assert!(written >= libc::PIPE_BUF);
     drop(reader);
-    assert_eq!(write_now(writer.as_fd(), &[IoSlice::new(b"x")]), Err(Errno::EPIPE));
+    assert_eq!(write_now(writer.as_fd(), &[Source::new(b"x")]), Err(Errno::EPIPE));
     let (reader, writer) = pipe().unwrap();
     drop(writer);
-    assert_eq!(read_now(reader.as_fd(), &mut buffer), Ok(0));
+    assert_eq!(read_now(reader.as_fd(), &mut Target::new(&mut buffer)), Ok(0));
 }

@@ -13,11 +13,13 @@
 //!   are gone already: continue without them, or the peer gets them twice.
 //! - **Nothing is left in the way of others.** "Do not block" is said per call (`MSG_DONTWAIT`, `RWF_NOWAIT`): `O_NONBLOCK`
 //!   belongs to everybody who shares the open file. `SIGPIPE` is not raised on sockets; the host must ignore it for pipes.
+//! - **Memory of others.** Buffers are [`Source`]s and [`Target`]s, addresses for the kernel: JavaScript's memory may be
+//!   written by other threads and processes meanwhile, so it is never a Rust slice, and never looked at here.
 //! - **Names are exact.** A socket path may be any bytes but NUL, an abstract name any bytes at all, and its length counts.
 //!
 //! What differs between systems is in `platform`; its fallbacks are compiled and tested on Linux too.
 //!
-//! The modules, each using those before it only: `control`, `rights`, `credentials`, `kind`, `raw_address`, `option`,
+//! The modules, each using those before it only: `region`, `control`, `rights`, `credentials`, `kind`, `raw_address`, `option`,
 //! `platform`, `address`, `message`, `descriptor`, `socket`, `stream`, `socket_file`.
 
 mod address;
@@ -31,6 +33,7 @@ mod message;
 mod option;
 mod platform;
 mod raw_address;
+mod region;
 mod rights;
 mod socket;
 mod socket_file;
@@ -51,6 +54,7 @@ pub use message::{
 pub use option::{
     SocketType, is_listening, no_delay, option, set_no_delay, set_option, set_reuse_address, socket_type, take_error,
 };
+pub use region::{Source, Target};
 pub use rights::{Arrival, MAX_FDS};
 pub use socket::{
     Shutdown, accept, bind, connect, listen, local_address, pair, pair_of, peer_address, peer_credentials, shutdown,

@@ -1,7 +1,6 @@
 //! One `sendmsg`, one `recvmsg`.
 
 use std::fmt;
-use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use fdwire_system::{Error, Result, retry};
@@ -13,6 +12,7 @@ use crate::credentials::Credentials;
 use crate::option::{SocketType, socket_type};
 use crate::platform;
 use crate::raw_address::RawAddress;
+use crate::region::{Source, Target, iovecs, iovecs_mut};
 use crate::rights::{Arrival, MAX_FDS};
 
 /// What holds on this system.
@@ -86,7 +86,7 @@ pub struct Received {
 #[doc(alias = "SCM_RIGHTS")]
 pub fn receive(
     socket: BorrowedFd<'_>,
-    buffers: &mut [IoSliceMut<'_>],
+    buffers: &mut [Target<'_>],
     control: &mut ControlBuffer,
     wait: bool,
 ) -> Result<Received> {
@@ -112,7 +112,7 @@ pub fn receive(
 /// More than [`MAX_FDS`] descriptors, or descriptors without a byte to carry them, are `EINVAL`, and nothing is sent.
 #[doc(alias = "sendmsg")]
 #[doc(alias = "SCM_RIGHTS")]
-pub fn send(socket: BorrowedFd<'_>, buffers: &[IoSlice<'_>], fds: &[BorrowedFd<'_>], wait: bool) -> Result<usize> {
+pub fn send(socket: BorrowedFd<'_>, buffers: &[Source<'_>], fds: &[BorrowedFd<'_>], wait: bool) -> Result<usize> {
     let flags = if wait { 0 } else { libc::MSG_DONTWAIT };
     if fds.is_empty() {
         return sendmsg(socket, buffers, &[], None, flags);
@@ -141,7 +141,7 @@ pub struct Outgoing<'a> {
 }
 
 /// `sendmsg` with everything it can carry. [`send`] is the quick one for streams.
-pub fn send_message(socket: BorrowedFd<'_>, buffers: &[IoSlice<'_>], message: &Outgoing<'_>) -> Result<usize> {
+pub fn send_message(socket: BorrowedFd<'_>, buffers: &[Source<'_>], message: &Outgoing<'_>) -> Result<usize> {
     if message.fds.len() > MAX_FDS {
         return Err(Error::system("sendmsg", Errno::EINVAL));
     }
@@ -191,7 +191,7 @@ pub struct ReceivedMessage {
 /// Descriptors over `max_fds` are closed and reported as `MSG_CTRUNC`, as the kernel does with a small buffer.
 pub fn receive_message(
     socket: BorrowedFd<'_>,
-    buffers: &mut [IoSliceMut<'_>],
+    buffers: &mut [Target<'_>],
     control: &mut ControlBuffer,
     max_fds: usize,
     flags: i32,
@@ -230,8 +230,8 @@ pub fn receive_message(
     })
 }
 
-fn is_empty(buffers: &[IoSlice<'_>]) -> bool {
-    buffers.iter().all(|buffer| buffer.is_empty())
+fn is_empty(buffers: &[Source<'_>]) -> bool {
+    buffers.iter().all(Source::is_empty)
 }
 
 fn append_fds(control: &mut [u8], offset: usize, fds: &[BorrowedFd<'_>]) -> usize {
@@ -275,7 +275,7 @@ fn adopt(control: &ControlBuffer) -> Adopted {
 
 fn sendmsg(
     socket: BorrowedFd<'_>,
-    buffers: &[IoSlice<'_>],
+    buffers: &[Source<'_>],
     control: &[u8],
     address: Option<&Address>,
     flags: i32,
@@ -283,8 +283,8 @@ fn sendmsg(
     let name = address.map(|address| encode("sendmsg", address)).transpose()?;
     // SAFETY: a plain C struct, for which all zeroes is a value.
     let mut header: libc::msghdr = unsafe { std::mem::zeroed() };
-    // An IoSlice is an iovec by definition. sendmsg writes through none of these pointers.
-    header.msg_iov = buffers.as_ptr().cast_mut().cast();
+    // sendmsg writes through none of these pointers.
+    header.msg_iov = iovecs(buffers).cast_mut();
     header.msg_iovlen = buffers.len() as _;
     if !control.is_empty() {
         header.msg_control = control.as_ptr().cast_mut().cast();
@@ -305,7 +305,7 @@ fn sendmsg(
 /// Returns the bytes received and `msg_flags`; what came beside them is in `control`.
 fn recvmsg(
     socket: BorrowedFd<'_>,
-    buffers: &mut [IoSliceMut<'_>],
+    buffers: &mut [Target<'_>],
     control: &mut ControlBuffer,
     name: Option<&mut RawAddress>,
     flags: i32,
@@ -313,8 +313,7 @@ fn recvmsg(
     let space = control.zeroed();
     // SAFETY: a plain C struct, for which all zeroes is a value.
     let mut header: libc::msghdr = unsafe { std::mem::zeroed() };
-    // An IoSliceMut is an iovec by definition.
-    header.msg_iov = buffers.as_mut_ptr().cast();
+    header.msg_iov = iovecs_mut(buffers);
     header.msg_iovlen = buffers.len() as _;
     header.msg_control = space.as_mut_ptr().cast();
     header.msg_controllen = space.len() as _;

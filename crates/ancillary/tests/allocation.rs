@@ -3,10 +3,9 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
-use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::AsFd;
 
-use fdwire_ancillary::{ControlBuffer, pair, pipe, read, receive, send, write};
+use fdwire_ancillary::{ControlBuffer, Source, Target, pair, pipe, read, receive, send, write};
 
 thread_local! {
     static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
@@ -40,14 +39,14 @@ fn sending_and_receiving_bytes_allocates_nothing() {
 
     let before = ALLOCATIONS.get();
     for _ in 0..10 {
-        assert_eq!(send(left.as_fd(), &[IoSlice::new(&[1; 64])], &[], false), Ok(64));
-        let received = receive(right.as_fd(), &mut [IoSliceMut::new(&mut buffer)], &mut control, false).unwrap();
+        assert_eq!(send(left.as_fd(), &[Source::new(&[1; 64])], &[], false), Ok(64));
+        let received = receive(right.as_fd(), &mut [Target::new(&mut buffer)], &mut control, false).unwrap();
         assert_eq!(received.bytes, 64);
-        assert_eq!(write(writer.as_fd(), &[IoSlice::new(&[1; 64])], false), Ok(64));
-        assert_eq!(read(reader.as_fd(), &mut buffer, false), Ok(64));
-        assert_eq!(send(left.as_fd(), &[IoSlice::new(b"x")], &[left.as_fd()], false), Ok(1));
+        assert_eq!(write(writer.as_fd(), &[Source::new(&[1; 64])], false), Ok(64));
+        assert_eq!(read(reader.as_fd(), &mut Target::new(&mut buffer), false), Ok(64));
+        assert_eq!(send(left.as_fd(), &[Source::new(b"x")], &[left.as_fd()], false), Ok(1));
         // One list of descriptors.
-        receive(right.as_fd(), &mut [IoSliceMut::new(&mut buffer)], &mut control, false).unwrap();
+        receive(right.as_fd(), &mut [Target::new(&mut buffer)], &mut control, false).unwrap();
     }
     assert_eq!(ALLOCATIONS.get() - before, 10);
 }

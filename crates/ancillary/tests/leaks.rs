@@ -3,13 +3,12 @@
 
 mod util;
 
-use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Mutex, PoisonError};
 
 use fdwire_ancillary::{
-    Address, ControlBuffer, MAX_FDS, accept, bind_file, connect, is_stale, listen, pair, pipe, receive_message, send,
-    stream_socket,
+    Address, ControlBuffer, MAX_FDS, Source, Target, accept, bind_file, connect, is_stale, listen, pair, pipe,
+    receive_message, send, stream_socket,
 };
 use util::{copies, get, open_descriptors, put};
 
@@ -39,7 +38,7 @@ fn descriptors_over_the_maximum_are_closed() {
         let (left, right) = pair().unwrap();
         put(&left, b"x", &copies(&left, 10));
         let mut byte = [0];
-        let mut buffers = [IoSliceMut::new(&mut byte)];
+        let mut buffers = [Target::new(&mut byte)];
         let message = receive_message(right.as_fd(), &mut buffers, &mut ControlBuffer::new(), 2, 0).unwrap();
         assert_eq!(message.fds.len(), 2);
     });
@@ -52,7 +51,7 @@ fn peeked_descriptors_are_closed() {
         put(&left, b"x", &copies(&left, 3));
         for flags in [libc::MSG_PEEK, libc::MSG_PEEK, 0] {
             let mut byte = [0];
-            let mut buffers = [IoSliceMut::new(&mut byte)];
+            let mut buffers = [Target::new(&mut byte)];
             receive_message(right.as_fd(), &mut buffers, &mut ControlBuffer::new(), 1, flags).unwrap();
         }
     });
@@ -73,8 +72,8 @@ fn a_refused_send_keeps_nothing() {
         let (left, _right) = pair().unwrap();
         // SAFETY: no descriptor has this number, so none is used that is not ours.
         let closed = unsafe { BorrowedFd::borrow_raw(i32::MAX) };
-        send(left.as_fd(), &[IoSlice::new(b"x")], &[left.as_fd(), closed], false).unwrap_err();
-        send(left.as_fd(), &[IoSlice::new(b"x")], &copies(&left, MAX_FDS + 1), false).unwrap_err();
+        send(left.as_fd(), &[Source::new(b"x")], &[left.as_fd(), closed], false).unwrap_err();
+        send(left.as_fd(), &[Source::new(b"x")], &copies(&left, MAX_FDS + 1), false).unwrap_err();
     });
 }
 

@@ -4,12 +4,12 @@
 
 mod util;
 
-use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 
 use fdwire_ancillary::{
-    Address, ControlBuffer, ControlMessage, Credentials, Kind, Outgoing, accept, bind, connect, inheritable, kind,
-    listen, local_address, option, pair, peer_address, receive_message, send_message, set_option, stream_socket,
+    Address, ControlBuffer, ControlMessage, Credentials, Kind, Outgoing, Source, Target, accept, bind, connect,
+    inheritable, kind, listen, local_address, option, pair, peer_address, receive_message, send_message, set_option,
+    stream_socket,
 };
 use util::put;
 
@@ -86,7 +86,7 @@ fn receive_one(socket: &impl AsFd, max_fds: usize) -> fdwire_ancillary::Received
     let mut byte = [0];
     receive_message(
         socket.as_fd(),
-        &mut [IoSliceMut::new(&mut byte)],
+        &mut [Target::new(&mut byte)],
         &mut ControlBuffer::new(),
         max_fds,
         0,
@@ -115,7 +115,7 @@ fn credentials_go_with_a_message() {
         credentials: Some(ourselves()),
         ..Outgoing::default()
     };
-    send_message(left.as_fd(), &[IoSlice::new(b"x")], &message).unwrap();
+    send_message(left.as_fd(), &[Source::new(b"x")], &message).unwrap();
     let received = receive_one(&right, 1);
     assert_eq!((received.credentials, received.fds.len()), (Some(ourselves()), 1));
     assert!(received.control.is_empty());
@@ -137,7 +137,7 @@ fn other_control_messages_are_sent_and_delivered_as_they_are() {
         control: &control,
         ..Outgoing::default()
     };
-    send_message(left.as_fd(), &[IoSlice::new(b"x")], &message).unwrap();
+    send_message(left.as_fd(), &[Source::new(b"x")], &message).unwrap();
     assert_eq!(receive_one(&right, 0).credentials, Some(ourselves()));
 }
 

@@ -3,12 +3,11 @@
 
 mod util;
 
-use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, BorrowedFd};
 
 use fdwire_ancillary::{
-    Address, Arrival, ControlBuffer, MAX_FDS, Outgoing, inheritable, kind, local_address, pair, pair_of, pipe, receive,
-    receive_message, send, send_message,
+    Address, Arrival, ControlBuffer, MAX_FDS, Outgoing, Source, Target, inheritable, kind, local_address, pair,
+    pair_of, pipe, receive, receive_message, send, send_message,
 };
 use nix::errno::Errno;
 use util::{borrow, copies, files, get, number, put};
@@ -40,10 +39,10 @@ fn bytes_without_descriptors_bring_no_control_message() {
 #[test]
 fn several_buffers_are_one_message() {
     let (left, right) = pair().unwrap();
-    let slices = [IoSlice::new(b"he"), IoSlice::new(b""), IoSlice::new(b"llo")];
+    let slices = [Source::new(b"he"), Source::new(b""), Source::new(b"llo")];
     assert_eq!(send(left.as_fd(), &slices, &[left.as_fd()], false), Ok(5));
     let (mut start, mut rest) = ([0; 1], [0; 10]);
-    let mut buffers = [IoSliceMut::new(&mut start), IoSliceMut::new(&mut rest)];
+    let mut buffers = [Target::new(&mut start), Target::new(&mut rest)];
     let received = receive(right.as_fd(), &mut buffers, &mut ControlBuffer::new(), false).unwrap();
     assert_eq!((received.bytes, received.fds.len()), (5, 1));
     assert_eq!((&start, &rest[..4]), (b"h", b"ello".as_slice()));
@@ -53,14 +52,14 @@ fn several_buffers_are_one_message() {
 fn too_many_descriptors_are_einval_and_nothing_is_sent() {
     let (left, right) = pair().unwrap();
     let many = copies(&left, MAX_FDS + 1);
-    let error = send(left.as_fd(), &[IoSlice::new(b"x")], &many, false).unwrap_err();
+    let error = send(left.as_fd(), &[Source::new(b"x")], &many, false).unwrap_err();
     assert_eq!((error.errno(), error.syscall()), (Errno::EINVAL, "sendmsg"));
     let message = Outgoing {
         fds: &many,
         ..Outgoing::default()
     };
     assert_eq!(
-        send_message(left.as_fd(), &[IoSlice::new(b"x")], &message)
+        send_message(left.as_fd(), &[Source::new(b"x")], &message)
             .unwrap_err()
             .errno(),
         Errno::EINVAL
@@ -71,7 +70,7 @@ fn too_many_descriptors_are_einval_and_nothing_is_sent() {
 #[test]
 fn descriptors_without_a_byte_are_einval_and_nothing_is_sent() {
     let (left, right) = pair().unwrap();
-    for buffers in [[].as_slice(), &[IoSlice::new(b"")]] {
+    for buffers in [[].as_slice(), &[Source::new(b"")]] {
         let fds = [left.as_fd()];
         assert_eq!(
             send(left.as_fd(), buffers, &fds, false).unwrap_err().errno(),
@@ -94,7 +93,7 @@ fn a_descriptor_that_is_not_open_is_ebadf_and_nothing_is_sent() {
     let (left, right) = pair().unwrap();
     // SAFETY: no descriptor has this number, so none is used that is not ours.
     let closed = unsafe { BorrowedFd::borrow_raw(i32::MAX) };
-    let error = send(left.as_fd(), &[IoSlice::new(b"x")], &[left.as_fd(), closed], false).unwrap_err();
+    let error = send(left.as_fd(), &[Source::new(b"x")], &[left.as_fd(), closed], false).unwrap_err();
     assert_eq!(error.errno(), Errno::EBADF);
     assert_nothing_arrived(&right);
 }
@@ -105,7 +104,7 @@ fn an_empty_socket_answers_eagain_and_a_closed_one_zero() {
     assert_nothing_arrived(&right);
     drop(left);
     assert_eq!(get(&right, 10).1.bytes, 0);
-    let error = send(right.as_fd(), &[IoSlice::new(b"x")], &[], false).unwrap_err();
+    let error = send(right.as_fd(), &[Source::new(b"x")], &[], false).unwrap_err();
     assert_eq!(error.errno(), Errno::EPIPE);
 }
 
@@ -114,7 +113,7 @@ fn a_full_socket_answers_eagain() {
     let (left, _right) = pair().unwrap();
     let chunk = vec![0; 1 << 16];
     let error = loop {
-        match send(left.as_fd(), &[IoSlice::new(&chunk)], &[], false) {
+        match send(left.as_fd(), &[Source::new(&chunk)], &[], false) {
             Ok(_) => {}
             Err(error) => break error,
         }
@@ -127,13 +126,13 @@ fn a_waiting_call_waits() {
     let (left, right) = pair().unwrap();
     let receiver = std::thread::spawn(move || {
         let mut byte = [0];
-        let mut buffers = [IoSliceMut::new(&mut byte)];
+        let mut buffers = [Target::new(&mut byte)];
         receive(right.as_fd(), &mut buffers, &mut ControlBuffer::new(), true)
             .unwrap()
             .fds
             .len()
     });
-    assert_eq!(send(left.as_fd(), &[IoSlice::new(b"x")], &[left.as_fd()], true), Ok(1));
+    assert_eq!(send(left.as_fd(), &[Source::new(b"x")], &[left.as_fd()], true), Ok(1));
     assert_eq!(receiver.join().unwrap(), 1);
 }
 
@@ -142,7 +141,7 @@ fn a_partial_send_takes_the_descriptors_and_the_rest_goes_without() {
     let (left, right) = pair().unwrap();
     let (reader, _writer) = pipe().unwrap();
     let message = vec![7; 8 << 20];
-    let mut sent = send(left.as_fd(), &[IoSlice::new(&message)], &[reader.as_fd()], false).unwrap();
+    let mut sent = send(left.as_fd(), &[Source::new(&message)], &[reader.as_fd()], false).unwrap();
     assert!(sent < message.len());
 
     let (mut arrived, mut fds) = (0, 0);
@@ -184,7 +183,7 @@ fn the_control_buffer_can_be_used_again() {
     for count in [3, 0, 1, 0] {
         put(&left, b"x", &copies(&left, count));
         let mut byte = [0];
-        let received = receive(right.as_fd(), &mut [IoSliceMut::new(&mut byte)], &mut control, false).unwrap();
+        let received = receive(right.as_fd(), &mut [Target::new(&mut byte)], &mut control, false).unwrap();
         assert_eq!((received.fds.len(), received.control), (count, count > 0));
     }
 }
@@ -195,7 +194,7 @@ fn receive_message_gives_at_most_the_descriptors_asked_for() {
         let (left, right) = pair().unwrap();
         put(&left, b"x", &borrow(&files(3)));
         let mut byte = [0];
-        let mut buffers = [IoSliceMut::new(&mut byte)];
+        let mut buffers = [Target::new(&mut byte)];
         let message = receive_message(right.as_fd(), &mut buffers, &mut ControlBuffer::new(), max_fds, 0).unwrap();
         assert_eq!(message.flags & libc::MSG_CTRUNC != 0, truncated);
         let numbers: Vec<usize> = message.fds.into_iter().map(number).collect();
@@ -211,8 +210,7 @@ fn peeking_gives_copies() {
     let mut control = ControlBuffer::new();
     for flags in [libc::MSG_PEEK, libc::MSG_PEEK, 0] {
         let mut byte = [0];
-        let message =
-            receive_message(right.as_fd(), &mut [IoSliceMut::new(&mut byte)], &mut control, 1, flags).unwrap();
+        let message = receive_message(right.as_fd(), &mut [Target::new(&mut byte)], &mut control, 1, flags).unwrap();
         assert!(kind(message.fds[0].as_fd()).is_ok());
     }
 }
@@ -233,13 +231,10 @@ fn a_datagram_goes_to_an_address_and_tells_where_it_is_from() {
         address: Some(&address),
         ..Outgoing::default()
     };
-    assert_eq!(
-        send_message(from.as_fd(), &[IoSlice::new(b"datagram")], &message),
-        Ok(8)
-    );
+    assert_eq!(send_message(from.as_fd(), &[Source::new(b"datagram")], &message), Ok(8));
 
     let mut bytes = [0; 4];
-    let mut buffers = [IoSliceMut::new(&mut bytes)];
+    let mut buffers = [Target::new(&mut bytes)];
     let message = receive_message(to.as_fd(), &mut buffers, &mut ControlBuffer::new(), 1, 0).unwrap();
     assert_eq!((message.bytes, message.fds.len()), (4, 1));
     assert!(message.flags & libc::MSG_TRUNC != 0);
@@ -262,7 +257,7 @@ fn assert_nothing_arrived(socket: &impl AsFd) {
     let mut byte = [0];
     let result = receive(
         socket.as_fd(),
-        &mut [IoSliceMut::new(&mut byte)],
+        &mut [Target::new(&mut byte)],
         &mut ControlBuffer::new(),
         false,
     );

@@ -4,11 +4,10 @@
 
 mod util;
 
-use std::io::IoSliceMut;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use fdwire_ancillary::{ControlBuffer, duplicate, pair, receive_message};
+use fdwire_ancillary::{ControlBuffer, Target, duplicate, pair, receive_message};
 use util::{copies, get, open_descriptors, put};
 
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
@@ -85,7 +84,7 @@ fn receive_message_hands_out_what_came_beside_the_flag() {
     put(&left, b"x", &copies(&left, 8));
     with_descriptors_left(5, || {
         let mut byte = [0];
-        let mut buffers = [IoSliceMut::new(&mut byte)];
+        let mut buffers = [Target::new(&mut byte)];
         let message = receive_message(right.as_fd(), &mut buffers, &mut ControlBuffer::new(), 8, 0).unwrap();
         assert!(message.flags & libc::MSG_CTRUNC != 0);
         // Linux installs as many as it can, others none.

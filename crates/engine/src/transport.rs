@@ -1,11 +1,9 @@
 //! What carries a connection's bytes: a descriptor, JavaScript, or in tests a script.
 
-use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::slice;
 use std::time::Duration;
 
-use fdwire_ancillary::{self as ancillary, ControlBuffer, Errno, Readiness};
+use fdwire_ancillary::{self as ancillary, ControlBuffer, Errno, Readiness, Source, Target};
 use fdwire_multiplexer::{Interest as Direction, Reactor, Token};
 
 use crate::interest::{self, Watched};
@@ -133,9 +131,8 @@ impl Transport for Wire {
     fn receive(&mut self, buffers: &[Region<'_>], control: &mut ControlBuffer) -> Result<Arrived<OwnedFd>> {
         let fd = self.fd()?;
         if self.kind == Kind::File {
-            // SAFETY: the region is good for the call, which hands the address to the kernel and looks at nothing.
-            let buffer = buffers.first().map(|region| unsafe { slice_of(*region) });
-            let bytes = ancillary::read(fd, buffer.unwrap_or_default(), false)?;
+            let mut target = buffers.first().map_or(Target::new(&mut []), target_of);
+            let bytes = ancillary::read(fd, &mut target, false)?;
             return Ok(Arrived {
                 bytes,
                 fds: Vec::new(),
@@ -143,12 +140,11 @@ impl Transport for Wire {
                 control: false,
             });
         }
-        let mut slices = [(); 3].map(|()| IoSliceMut::new(&mut []));
-        for (slice, region) in slices.iter_mut().zip(buffers) {
-            // SAFETY: as above.
-            *slice = IoSliceMut::new(unsafe { slice_of(*region) });
+        let mut targets = [(); 3].map(|()| Target::new(&mut []));
+        for (target, region) in targets.iter_mut().zip(buffers) {
+            *target = target_of(region);
         }
-        let received = ancillary::receive(fd, &mut slices[..buffers.len().min(3)], control, false)?;
+        let received = ancillary::receive(fd, &mut targets[..buffers.len().min(3)], control, false)?;
         Ok(Arrived {
             bytes: received.bytes,
             fds: received.fds,
@@ -162,17 +158,16 @@ impl Transport for Wire {
             // JavaScript comes for it.
             return Err(Error::system("write", Errno::EAGAIN));
         }
-        let mut slices = [IoSlice::new(&[]); MAX_PIECES];
-        for (slice, bytes) in slices.iter_mut().zip(bytes) {
-            // SAFETY: the bytes are good for the call, which hands the address to the kernel and looks at nothing.
-            *slice = IoSlice::new(unsafe { slice::from_raw_parts(bytes.as_ptr(), bytes.len()) });
+        let mut sources = [Source::new(&[]); MAX_PIECES];
+        for (source, bytes) in sources.iter_mut().zip(bytes) {
+            *source = source_of(bytes);
         }
-        let slices = &slices[..bytes.len().min(MAX_PIECES)];
+        let sources = &sources[..bytes.len().min(MAX_PIECES)];
         let fd = self.fd()?;
         Ok(if self.kind == Kind::File {
-            ancillary::write(fd, slices, false)?
+            ancillary::write(fd, sources, false)?
         } else {
-            ancillary::send(fd, slices, fds, false)?
+            ancillary::send(fd, sources, fds, false)?
         })
     }
 
@@ -190,11 +185,12 @@ impl Transport for Wire {
     }
 }
 
-/// TODO: the system calls take addresses soon.
-///
-/// # Safety
-/// Nothing is read or written through the slice in Rust.
-unsafe fn slice_of<'a>(region: Region<'a>) -> &'a mut [u8] {
-    // SAFETY: as the caller vouches.
-    unsafe { slice::from_raw_parts_mut(region.as_ptr(), region.len()) }
+fn target_of<'a>(region: &Region<'a>) -> Target<'a> {
+    // SAFETY: a region's promises are those of a target.
+    unsafe { Target::from_raw(region.as_ptr(), region.len()) }
+}
+
+fn source_of<'a>(bytes: &Bytes<'a>) -> Source<'a> {
+    // SAFETY: ours, or of a region, whose promises are more than a source's.
+    unsafe { Source::from_raw(bytes.as_ptr(), bytes.len()) }
 }

@@ -1,6 +1,5 @@
 //! The POSIX way, for systems without the flags that Linux has.
 
-use std::io::IoSlice;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::time::Duration;
 
@@ -12,6 +11,7 @@ use crate::control::{ControlMessage, Entry};
 use crate::credentials::Credentials;
 use crate::kind::Kind;
 use crate::raw_address::RawAddress;
+use crate::region::{Source, Target, iovecs};
 
 fn close_on_exec(fd: BorrowedFd<'_>) -> nix::Result<()> {
     fcntl(fd, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).map(drop)
@@ -85,41 +85,42 @@ pub(crate) fn accept_with(
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-pub(crate) fn read_waiting(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> nix::Result<usize> {
-    // SAFETY: `buffer` is writable for its length.
-    let count = unsafe { libc::read(fd.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len()) };
+pub(crate) fn read_waiting(fd: BorrowedFd<'_>, target: &mut Target<'_>) -> nix::Result<usize> {
+    let length = target.len();
+    // SAFETY: whoever made the target says that it is to be filled.
+    let count = unsafe { libc::read(fd.as_raw_fd(), target.as_mut_ptr(), length) };
     Errno::result(count).map(|count| count as usize)
 }
 
-pub(crate) fn write_waiting(fd: BorrowedFd<'_>, buffers: &[IoSlice<'_>]) -> nix::Result<usize> {
-    // SAFETY: an IoSlice is an iovec by definition, and each is readable for its length.
-    let count = unsafe { libc::writev(fd.as_raw_fd(), buffers.as_ptr().cast(), buffers.len() as _) };
+pub(crate) fn write_waiting(fd: BorrowedFd<'_>, buffers: &[Source<'_>]) -> nix::Result<usize> {
+    // SAFETY: as many iovecs as there are, all of memory that is to be written out.
+    let count = unsafe { libc::writev(fd.as_raw_fd(), iovecs(buffers), buffers.len() as _) };
     Errno::result(count).map(|count| count as usize)
 }
 
 /// `EAGAIN` unless a read returns at once. Someone else who reads the same pipe can still get in between.
-pub(crate) fn read_now(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> nix::Result<usize> {
+pub(crate) fn read_now(fd: BorrowedFd<'_>, target: &mut Target<'_>) -> nix::Result<usize> {
     if !ready(fd, Readiness::READABLE)?.readable {
         return Err(Errno::EAGAIN);
     }
-    read_waiting(fd, buffer)
+    read_waiting(fd, target)
 }
 
+/// Most buffers written at a time.
+const PIECES: usize = 16;
+
 /// Writes at most `PIPE_BUF` bytes: a writable pipe has room for them.
-pub(crate) fn write_now(fd: BorrowedFd<'_>, buffers: &[IoSlice<'_>]) -> nix::Result<usize> {
+pub(crate) fn write_now(fd: BorrowedFd<'_>, buffers: &[Source<'_>]) -> nix::Result<usize> {
     if !ready(fd, Readiness::WRITABLE)?.writable {
         return Err(Errno::EAGAIN);
     }
-    let mut chunk = [0; libc::PIPE_BUF];
-    let mut length = 0;
-    for buffer in buffers {
-        let count = buffer.len().min(chunk.len() - length);
-        chunk[length..length + count].copy_from_slice(&buffer[..count]);
-        length += count;
+    let mut room = libc::PIPE_BUF;
+    let mut fitting = [Source::new(&[]); PIECES];
+    for (fitting, buffer) in fitting.iter_mut().zip(buffers) {
+        *fitting = buffer.first(room);
+        room -= fitting.len();
     }
-    // SAFETY: `chunk` is readable for `length` bytes.
-    let count = unsafe { libc::write(fd.as_raw_fd(), chunk.as_ptr().cast(), length) };
-    Errno::result(count).map(|count| count as usize)
+    write_waiting(fd, &fitting[..buffers.len().min(PIECES)])
 }
 
 fn ready(fd: BorrowedFd<'_>, interest: Readiness) -> nix::Result<Readiness> {

@@ -1,4 +1,3 @@
-use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 
@@ -11,6 +10,7 @@ use crate::control::{ControlMessage, Entry, space};
 use crate::credentials::Credentials;
 use crate::kind::Kind;
 use crate::raw_address::RawAddress;
+use crate::region::{Source, Target, iovecs, iovecs_mut};
 use crate::rights::{Arrival, MAX_FDS};
 
 pub(crate) const ARRIVAL: Arrival = Arrival::LastByte;
@@ -57,18 +57,18 @@ fn unsupported(errno: Errno) -> bool {
 /// The current position, as two halves.
 const HERE: libc::c_long = -1;
 
-pub(crate) fn read_now(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> nix::Result<usize> {
-    let mut slice = [IoSliceMut::new(buffer)];
-    // SAFETY: an IoSliceMut is an iovec by definition, and it is writable for its length.
-    match unsafe { now(libc::SYS_preadv2, fd, slice.as_mut_ptr().cast(), slice.len()) } {
-        Err(errno) if unsupported(errno) => fallback::read_now(fd, buffer),
+pub(crate) fn read_now(fd: BorrowedFd<'_>, target: &mut Target<'_>) -> nix::Result<usize> {
+    let iovecs = iovecs_mut(std::slice::from_mut(target));
+    // SAFETY: one iovec, of memory that is to be filled.
+    match unsafe { now(libc::SYS_preadv2, fd, iovecs, 1) } {
+        Err(errno) if unsupported(errno) => fallback::read_now(fd, target),
         result => result,
     }
 }
 
-pub(crate) fn write_now(fd: BorrowedFd<'_>, buffers: &[IoSlice<'_>]) -> nix::Result<usize> {
-    // SAFETY: an IoSlice is an iovec by definition, and each is readable for its length.
-    match unsafe { now(libc::SYS_pwritev2, fd, buffers.as_ptr().cast(), buffers.len()) } {
+pub(crate) fn write_now(fd: BorrowedFd<'_>, buffers: &[Source<'_>]) -> nix::Result<usize> {
+    // SAFETY: as many iovecs as there are, all of memory that is to be written out.
+    match unsafe { now(libc::SYS_pwritev2, fd, iovecs(buffers), buffers.len()) } {
         Err(errno) if unsupported(errno) => fallback::write_now(fd, buffers),
         result => result,
     }

@@ -1,9 +1,9 @@
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
-use std::io::{IoSlice, IoSliceMut, Read, Seek, Write};
+use std::io::{Read, Seek, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use fdwire_ancillary::{ControlBuffer, Received, receive, send};
+use fdwire_ancillary::{ControlBuffer, Received, Source, Target, receive, send};
 
 /// Files that can be told apart: the first holds "0", the next "1", ...
 pub(crate) fn files(count: usize) -> Vec<OwnedFd> {
@@ -34,13 +34,13 @@ pub(crate) fn number(fd: OwnedFd) -> usize {
 }
 
 pub(crate) fn put(socket: &impl AsFd, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> usize {
-    send(socket.as_fd(), &[IoSlice::new(bytes)], fds, false).unwrap()
+    send(socket.as_fd(), &[Source::new(bytes)], fds, false).unwrap()
 }
 
 pub(crate) fn get(socket: &impl AsFd, size: usize) -> (Vec<u8>, Received) {
     let mut bytes = vec![0; size];
     let mut control = ControlBuffer::new();
-    let received = receive(socket.as_fd(), &mut [IoSliceMut::new(&mut bytes)], &mut control, false).unwrap();
+    let received = receive(socket.as_fd(), &mut [Target::new(&mut bytes)], &mut control, false).unwrap();
     bytes.truncate(received.bytes);
     (bytes, received)
 }
