@@ -80,6 +80,35 @@ interface SystemError extends Error {
   port?: number
 }
 
+/** How long a call may wait, and what ends it early. */
+interface WaitOptions {
+  /** Rejects the call with an {@link AbortError} when aborted. */
+  readonly signal?: AbortSignal | undefined
+  /**
+   * Milliseconds, fractions rounded up; negative is 0: not to wait at all. `null` and `Infinity` wait for ever.
+   * When it is over the call rejects with a {@link TimeoutError}.
+   * @defaultValue `Infinity`
+   */
+  readonly timeout?: number | null | undefined
+}
+
+/** A host (name or number) and a port. */
+interface InternetAddress {
+  readonly host: string
+  readonly port: number
+}
+/**
+ * The address of a socket, in a shape that {@link connect} takes: a path, as Buffer where it starts with NUL or is not
+ * UTF-8; `''` for an unnamed unix socket; `{ host, port }`, both numeric.
+ */
+type PeerAddress = string | Buffer | InternetAddress
+/** Who is at the other end of a unix socket: who called connect(2), listen(2) or socketpair(2) there. */
+interface PeerCredentials {
+  readonly pid: number
+  readonly uid: number
+  readonly gid: number
+}
+
 /**
  * Something that has a descriptor: its number, any object with an `fd`, or a socket, server or terminal stream of
  * Node's. It is borrowed: whoever owns it still does.
@@ -93,11 +122,6 @@ type FdLike =
   | Socket
   | Socket$1
 
-/** A host (name or number) and a port. */
-interface InternetAddress {
-  readonly host: string
-  readonly port: number
-}
 /**
  * Where to connect or listen: a path, as string or bytes, with a leading NUL for a Linux abstract name of exactly that
  * length; `{ path }`; `{ host, port }`; or `{ fd }`, whose descriptor is duplicated.
@@ -112,11 +136,35 @@ type Address =
   | {
       readonly fd: number
     }
-/**
- * The address of a socket, in a shape that {@link connect} takes: a path, as Buffer where it starts with NUL or is not
- * UTF-8; `''` for an unnamed unix socket; `{ host, port }`, both numeric.
- */
-type PeerAddress = string | Buffer | InternetAddress
+
+/** Who failed a handshake. */
+interface HandshakePeer {
+  /** Its address, in the shape of {@link Listener.lastAccepted}. */
+  readonly peer: PeerAddress
+  /** Undefined on TCP. */
+  readonly credentials: PeerCredentials | undefined
+}
+type VerifyPeer = (credentials: PeerCredentials | undefined) => boolean | void | Promise<boolean | void>
+type OnHandshakeError = (error: Error, from: HandshakePeer) => void
+/** Whom a listener accepts. The callbacks run in the AsyncLocalStorage of the call that was given them. */
+interface HandshakeOptions extends AuthenticationOptions {
+  /**
+   * Milliseconds a client has for the whole handshake, fractions rounded up; `null` and `Infinity` set no limit. No more
+   * than 64 handshakes are under way at once: so long may clients that say nothing keep the 65th waiting.
+   * @defaultValue 10000
+   */
+  readonly handshakeTimeout?: number | null | undefined
+  /**
+   * Refuses a client by returning or resolving with false, or by throwing. It is asked before anything is sent; on TCP
+   * the credentials are undefined.
+   */
+  readonly verifyPeer?: VerifyPeer | undefined
+  /**
+   * Told of each client that is not accepted: {@link AuthenticationError}, {@link TimeoutError}, and what sends and
+   * receives throw, such as {@link EOFError}. Its connection is closed. What this throws is an uncaught exception.
+   */
+  readonly onHandshakeError?: OnHandshakeError | undefined
+}
 
 /**
  * How `send` and `recv` turn values into messages: `'json'` (UTF-8), `'v8'` (Node's structured clone format, for Node
@@ -129,18 +177,6 @@ interface CustomCodec {
   encode(value: unknown): Uint8Array
   /** The value of a message, whose memory is the codec's to keep. */
   decode(data: Buffer): unknown
-}
-
-/** How long a call may wait, and what ends it early. */
-interface WaitOptions {
-  /** Rejects the call with an {@link AbortError} when aborted. */
-  readonly signal?: AbortSignal | undefined
-  /**
-   * Milliseconds, fractions rounded up; negative is 0: not to wait at all. `null` and `Infinity` wait for ever.
-   * When it is over the call rejects with a {@link TimeoutError}.
-   * @defaultValue `Infinity`
-   */
-  readonly timeout?: number | null | undefined
 }
 
 /** Settings of a connection. */
@@ -203,38 +239,6 @@ interface ReceiveManyOptions extends ReceiveOptions {
   readonly max?: number | undefined
 }
 
-/** What a descriptor refers to. */
-type FdKind = 'file' | 'directory' | 'pipe' | 'socket' | 'listener' | 'tty' | 'char' | 'block' | 'memfd' | 'anon'
-
-/** Who failed a handshake. */
-interface HandshakePeer {
-  /** Its address, in the shape of {@link Listener.lastAccepted}. */
-  readonly peer: PeerAddress
-  /** Undefined on TCP. */
-  readonly credentials: PeerCredentials | undefined
-}
-type VerifyPeer = (credentials: PeerCredentials | undefined) => boolean | void | Promise<boolean | void>
-type OnHandshakeError = (error: Error, from: HandshakePeer) => void
-/** Whom a listener accepts. The callbacks run in the AsyncLocalStorage of the call that was given them. */
-interface HandshakeOptions extends AuthenticationOptions {
-  /**
-   * Milliseconds a client has for the whole handshake, fractions rounded up; `null` and `Infinity` set no limit. No more
-   * than 64 handshakes are under way at once: so long may clients that say nothing keep the 65th waiting.
-   * @defaultValue 10000
-   */
-  readonly handshakeTimeout?: number | null | undefined
-  /**
-   * Refuses a client by returning or resolving with false, or by throwing. It is asked before anything is sent; on TCP
-   * the credentials are undefined.
-   */
-  readonly verifyPeer?: VerifyPeer | undefined
-  /**
-   * Told of each client that is not accepted: {@link AuthenticationError}, {@link TimeoutError}, and what sends and
-   * receives throw, such as {@link EOFError}. Its connection is closed. What this throws is an uncaught exception.
-   */
-  readonly onHandshakeError?: OnHandshakeError | undefined
-}
-
 /** Settings of a listener, and of the connections it accepts. */
 interface ListenerOptions extends ConnectionOptions, HandshakeOptions {
   /** Connections the kernel queues before {@link Listener.accept} takes them (listen(2)). @defaultValue 511 */
@@ -249,6 +253,7 @@ interface ListenerOptions extends ConnectionOptions, HandshakeOptions {
   /** Whether a socket file that nobody listens on is replaced. @defaultValue false */
   readonly replaceStale?: boolean | undefined
 }
+
 /**
  * Accepts connections. Made by {@link Listener.listen} or {@link Listener.fromFd}. Python's
  * `multiprocessing.connection.Listener`.
@@ -318,6 +323,9 @@ declare class Listener {
   [Symbol.asyncDispose](): Promise<void>
   [Symbol.dispose](): void
 }
+
+/** What a descriptor refers to. */
+type FdKind = 'file' | 'directory' | 'pipe' | 'socket' | 'listener' | 'tty' | 'char' | 'block' | 'memfd' | 'anon'
 
 /**
  * A descriptor that is ours to close: what is received, duplicated or detached. It is close-on-exec. Close it, take its
@@ -404,12 +412,6 @@ interface Message {
   fds: OwnedFd[]
 }
 
-/** Who is at the other end of a unix socket: who called connect(2), listen(2) or socketpair(2) there. */
-interface PeerCredentials {
-  readonly pid: number
-  readonly uid: number
-  readonly gid: number
-}
 /**
  * Framed messages over a stream socket, pipe or terminal, byte for byte as Python's
  * `multiprocessing.connection.Connection`. Made by {@link connect}, {@link pipe}, a `Listener` or

@@ -71,17 +71,29 @@ for (const transport of transports) {
     t.is(String(await other.recvBytes()), 'behind')
   })
 
-  test(`${transport}: settings and the peer go along`, async (t) => {
+  test(`${transport}: settings that are stricter than the receiver's go along, and so does the peer`, async (t) => {
     const settings = { maxMessageSize: 20, codec: 'v8', readAhead: false, acknowledgeFds: false } as const
     const [moved, other] = await connected(t, transport, settings)
     const { peer } = moved
-    const end = await move(t, moved)
+    const end = await move(t, moved, { codec: 'v8' })
     t.deepEqual(end.peer, peer)
     await other.sendBytes(Buffer.alloc(20))
     t.is((await end.recvBytes()).length, 20)
     await other.send(1n)
     t.is(await end.recv(), 1n)
     await other.sendBytes(Buffer.alloc(21))
+    t.is(await codeOf(end.recvBytes()), 'ERR_MESSAGE_TOO_LARGE')
+  })
+
+  test(`${transport}: what a connection decodes by, and its limit, are the receiver's`, async (t) => {
+    // The sender chose both.
+    const [moved, other] = await connected(t, transport, { codec: 'v8', maxMessageSize: 1 << 30 })
+    const way = await connected(t, 'pipe', { maxMessageSize: 1000 })
+    const [end] = await Promise.all([way[1].recvConnection(), way[0].sendConnection(moved)])
+    t.teardown(() => end.destroy())
+    await end.send({ plain: true })
+    t.is(String(await other.recvBytes()), '{"plain":true}')
+    await other.sendBytes(Buffer.alloc(1001))
     t.is(await codeOf(end.recvBytes()), 'ERR_MESSAGE_TOO_LARGE')
   })
 
@@ -339,6 +351,8 @@ const hostile: readonly [string, Buffer][] = [
   ['a tag of text', description({ ...good, tags: ['0', 1, 1] })],
   ['a tag beyond what was read ahead', description({ ...good, tags: [1000, 1, 1] })],
   ['a tag of more descriptors than came', description({ ...good, tags: [0, 2 ** 32, 1] })],
+  ['tags out of order', Buffer.concat([description({ ...good, tags: [1, 0, 1, 0, 0, 1] }), Buffer.from('ab')])],
+  ['two tags on a byte', Buffer.concat([description({ ...good, tags: [0, 0, 1, 0, 0, 1] }), Buffer.from('ab')])],
   ['bad acknowledgements', description({ ...good, acknowledgements: -1 })],
   ['endless acknowledgements', description({ ...good, acknowledgements: 2 ** 40 })],
 ]

@@ -298,7 +298,7 @@ for (const transport of carryingFds) {
   })
 
   test(`${transport}: a connection is moved`, async (t) => {
-    const [a, b] = await connected(t, transport)
+    const [a, b] = await connected(t, transport, { codec: 'v8' })
     const [moved, other] = await connected(t, 'unix', { codec: 'v8' })
     a.sendConnectionSync(moved)
     t.true(moved.closed)

@@ -1,8 +1,8 @@
-import type { PeerAddress } from '../connection/address.ts'
+import type { PeerAddress, PeerCredentials } from '../descriptors/peer.ts'
 import { authenticate, authenticateSync } from './drive.ts'
+import type { Party } from './drive.ts'
 import { checkAuthentication, deliverThenAnswer } from './steps.ts'
 import type { Authentication, AuthenticationOptions } from './steps.ts'
-import type { Connection, PeerCredentials } from '../connection/connection.ts'
 import { AuthenticationError, TimeoutError, invalidArgumentType, invalidState } from '../base/errors.ts'
 import { Queue } from '../base/queue.ts'
 import { startTimer } from '../base/limits.ts'
@@ -10,6 +10,15 @@ import { checkTimeout } from '../base/arguments.ts'
 
 /** Handshakes under way at once; who comes next waits in the kernel's queue until one ends. */
 const MAX_HANDSHAKES = 64
+
+/** A connection that was accepted, and may go through a handshake. */
+interface Client extends Party {
+  readonly peer: PeerAddress
+  readonly peerCredentials: PeerCredentials | undefined
+  ref(): this
+  unref(): this
+  destroy(): void
+}
 
 /** Who failed a handshake. */
 export interface HandshakePeer {
@@ -83,7 +92,8 @@ async function verify(verifyPeer: VerifyPeer, credentials: PeerCredentials | und
   checkVerdict(verdict)
 }
 
-function verifySync(verifyPeer: VerifyPeer, credentials: PeerCredentials | undefined): void {
+/** False where the answer would have to be waited for. */
+function verifySync(verifyPeer: VerifyPeer, credentials: PeerCredentials | undefined): boolean {
   let verdict: ReturnType<VerifyPeer>
   try {
     verdict = verifyPeer(credentials)
@@ -92,24 +102,46 @@ function verifySync(verifyPeer: VerifyPeer, credentials: PeerCredentials | undef
   }
   if (typeof verdict === 'object' && verdict !== null) {
     verdict.then(undefined, () => {})
-    throw invalidState('verifyPeer returned a promise, for which acceptSync cannot wait')
+    return false
   }
   checkVerdict(verdict)
+  return true
+}
+
+/** Tells who asked; what that throws is neither the handshake's nor the listener's, but an uncaught exception. */
+function tell(onError: OnHandshakeError, error: Error, from: HandshakePeer): void {
+  try {
+    onError(error, from)
+  } catch (thrown) {
+    queueMicrotask(() => {
+      throw thrown
+    })
+  }
 }
 
 /** The handshakes of a listener, side by side, and the connections that are through but not accepted yet. */
-export class Handshakes {
+export class Handshakes<C extends Client> {
   readonly #settings: HandshakeSettings
   readonly #maxMessageSize: number
+  readonly #limit: (client: C, maxMessageSize: number) => void
   readonly #changed: () => void
   /** How to stop the timer of each. */
-  readonly #underWay = new Map<Connection, () => void>()
-  readonly #through = new Queue<Connection>()
+  readonly #underWay = new Map<C, () => void>()
+  readonly #through = new Queue<C>()
 
-  /** `changed` is called when a connection is through, and when there is room again. */
-  constructor(settings: HandshakeSettings, maxMessageSize: number, changed: () => void) {
+  /**
+   * `limit` changes how many bytes a client's messages may have, which is `maxMessageSize` in the end. `changed` is called
+   * when a connection is through, and when there is room again.
+   */
+  constructor(
+    settings: HandshakeSettings,
+    maxMessageSize: number,
+    limit: (client: C, maxMessageSize: number) => void,
+    changed: () => void,
+  ) {
     this.#settings = settings
     this.#maxMessageSize = maxMessageSize
+    this.#limit = limit
     this.#changed = changed
   }
 
@@ -119,7 +151,7 @@ export class Handshakes {
   }
 
   /** Takes a connection that is through. */
-  take(): Connection | undefined {
+  take(): C | undefined {
     return this.#through.shift()
   }
 
@@ -129,65 +161,77 @@ export class Handshakes {
   }
 
   /** Starts the handshake of a connection just accepted. */
-  start(connection: Connection): void {
+  start(client: C): void {
     const { timeout, onError } = this.#settings
-    const from = { peer: connection.peer, credentials: connection.peerCredentials }
+    const from = { peer: client.peer, credentials: client.peerCredentials }
     const fail = (error: Error): void => {
-      if (!this.#end(connection)) return
-      connection.destroy()
-      // In a task of its own: what it throws is neither the handshake's nor the listener's.
+      if (!this.#end(client)) return
+      client.destroy()
+      // In a task of its own, as nobody called.
       if (onError !== undefined) queueMicrotask(() => onError(error, from))
       this.#changed()
     }
     this.#underWay.set(
-      connection,
+      client,
       startTimer(timeout, () => fail(new TimeoutError('handshake', timeout)), false),
     )
     // The open listener keeps the process alive, not a client that dawdles.
-    connection.unref()
-    this.#shake(connection, from.credentials).then(() => {
-      if (!this.#end(connection)) return
-      this.#through.push(connection.ref())
+    client.unref()
+    this.#shake(client, from.credentials).then(() => {
+      if (!this.#end(client)) return
+      this.#through.push(client.ref())
       this.#changed()
     }, fail)
   }
 
-  /** Goes through the handshake of a connection just accepted, blocking: false where it failed. */
-  shakeSync(connection: Connection, deadline: number): boolean {
+  /**
+   * Goes through the handshake of a connection just accepted, blocking: false where it failed.
+   *
+   * @throws `ERR_INVALID_STATE` where `verifyPeer` cannot be waited for.
+   */
+  shakeSync(client: C, deadline: number): boolean {
     const { authentication, timeout, verifyPeer, onError } = this.#settings
-    const from = { peer: connection.peer, credentials: connection.peerCredentials }
+    const from = { peer: client.peer, credentials: client.peerCredentials }
+    const refuse = (error: Error): void => {
+      client.destroy()
+      if (onError !== undefined) tell(onError, error, from)
+    }
     try {
-      if (verifyPeer !== undefined) verifySync(verifyPeer, from.credentials)
-      if (authentication !== undefined) {
+      if (verifyPeer === undefined || verifySync(verifyPeer, from.credentials)) {
+        if (authentication === undefined) return true
         const end = Math.min(deadline, performance.now() + timeout)
-        authenticateSync(connection, deliverThenAnswer(authentication), this.#maxMessageSize, end)
+        const limit = (size: number): void => this.#limit(client, size)
+        authenticateSync(client, limit, deliverThenAnswer(authentication), this.#maxMessageSize, end)
+        return true
       }
-      return true
     } catch (error) {
-      connection.destroy()
-      if (onError !== undefined) queueMicrotask(() => onError(error as Error, from))
+      refuse(error as Error)
       return false
     }
+    const error = invalidState('verifyPeer returned a promise, for which acceptSync cannot wait')
+    refuse(error)
+    throw error
   }
 
   /** Closes the connections that are under way, or through and not taken. */
   close(): void {
-    for (const connection of [...this.#underWay.keys(), ...this.#through.drain()]) {
-      this.#end(connection)
-      connection.destroy()
+    for (const client of [...this.#underWay.keys(), ...this.#through.drain()]) {
+      this.#end(client)
+      client.destroy()
     }
   }
 
-  async #shake(connection: Connection, credentials: PeerCredentials | undefined): Promise<void> {
+  async #shake(client: C, credentials: PeerCredentials | undefined): Promise<void> {
     const { authentication, verifyPeer } = this.#settings
     if (verifyPeer !== undefined) await verify(verifyPeer, credentials)
     if (authentication === undefined) return
-    await authenticate(connection, deliverThenAnswer(authentication), this.#maxMessageSize)
+    const limit = (size: number): void => this.#limit(client, size)
+    await authenticate(client, limit, deliverThenAnswer(authentication), this.#maxMessageSize)
   }
 
   /** False where it had ended before. */
-  #end(connection: Connection): boolean {
-    this.#underWay.get(connection)?.()
-    return this.#underWay.delete(connection)
+  #end(client: C): boolean {
+    this.#underWay.get(client)?.()
+    return this.#underWay.delete(client)
   }
 }

@@ -118,6 +118,11 @@ export function invalidFdType(message: string): TypeError {
   return withCode(new TypeError(message), 'ERR_INVALID_FD_TYPE')
 }
 
+/** Of a class whose objects only the library makes. */
+export function illegalConstructor(name: string): TypeError {
+  return withCode(new TypeError(`A ${name} is not made with new`), 'ERR_ILLEGAL_CONSTRUCTOR')
+}
+
 /** The descriptors of a handle record are none, too many, or not as many as it says. All are closed. */
 export class FdsCountError extends CodedError {
   /** How many descriptors came. */

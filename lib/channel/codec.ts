@@ -40,8 +40,3 @@ export function checkCodec(codec: unknown, name: string): CustomCodec {
   }
   return codec as CustomCodec
 }
-
-/** The name of a built-in codec; undefined for one of somebody's own. */
-export function codecName(codec: CustomCodec): 'json' | 'v8' | undefined {
-  return codec === json ? 'json' : codec === v8 ? 'v8' : undefined
-}

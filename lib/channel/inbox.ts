@@ -14,7 +14,8 @@ import {
 import { allocate } from './memory.ts'
 import { claim, claimBehind, lengths, slabOffset } from './message-pool.ts'
 import { checkCode, errorOf, hot, native } from '../native/binding.ts'
-import { OwnedFd } from '../descriptors/owned-fd.ts'
+import { wrapFd } from '../descriptors/owned-fd.ts'
+import type { OwnedFd } from '../descriptors/owned-fd.ts'
 import { Queue } from '../base/queue.ts'
 import type { Readiness } from '../base/read-ahead.ts'
 import { Pending, forEver } from '../base/limits.ts'
@@ -403,7 +404,7 @@ export class Inbox implements Readiness {
     const count = report[REPORT_DESCRIPTORS] as number
     if (count === 0) return []
     const fds: OwnedFd[] = []
-    for (let index = 0; index < count; index++) fds.push(OwnedFd.wrap(descriptorWords[index] as number))
+    for (let index = 0; index < count; index++) fds.push(wrapFd(descriptorWords[index] as number))
     return fds
   }
 

@@ -1,16 +1,10 @@
-import { isUtf8 } from 'node:buffer'
 import { isIP } from 'node:net'
-import type { SocketAddress } from '../../binding.cjs'
 import { invalidArgumentType, invalidArgumentValue, outOfRange, unknownHost } from '../base/errors.ts'
 import type { SystemErrorDetails } from '../base/errors.ts'
 import type { FdLike } from '../descriptors/fd-like.ts'
+import { pathAddress } from '../descriptors/peer.ts'
+import type { InternetAddress, PeerAddress } from '../descriptors/peer.ts'
 import { native } from '../native/binding.ts'
-
-/** A host (name or number) and a port. */
-export interface InternetAddress {
-  readonly host: string
-  readonly port: number
-}
 
 /**
  * Where to connect or listen: a path, as string or bytes, with a leading NUL for a Linux abstract name of exactly that
@@ -22,12 +16,6 @@ export type Address =
   | { readonly path: string | Uint8Array }
   | InternetAddress
   | { readonly fd: number }
-
-/**
- * The address of a socket, in a shape that {@link connect} takes: a path, as Buffer where it starts with NUL or is not
- * UTF-8; `''` for an unnamed unix socket; `{ host, port }`, both numeric.
- */
-export type PeerAddress = string | Buffer | InternetAddress
 
 /** A checked path. */
 export interface UnixTarget {
@@ -88,19 +76,6 @@ export function resolveHostSync(host: string): string[] {
   const addresses = native.resolveHost(host)
   if (addresses.length === 0) throw unknownHost(host)
   return addresses
-}
-
-function pathAddress(path: Buffer): string | Buffer {
-  return path[0] === 0 || !isUtf8(path) ? path : path.toString()
-}
-
-/** The address of a descriptor's end, or of the other; `''` where it has none. */
-export function socketAddress(fd: number, peer: boolean): PeerAddress {
-  const address: SocketAddress | number = native.socketAddress(fd, peer)
-  if (typeof address === 'number') return ''
-  if (address.path) return pathAddress(address.path)
-  if (address.host !== undefined) return { host: address.host, port: address.port ?? 0 }
-  return ''
 }
 
 /** What an error about an address says of it. */

@@ -1,7 +1,7 @@
 import { authenticate } from '../authentication/drive.ts'
 import { answerChallenge as answer, checkAuthentication, deliverChallenge as deliver } from '../authentication/steps.ts'
 import type { AuthenticationOptions, Handshake } from '../authentication/steps.ts'
-import type { Connection } from './connection.ts'
+import { Connection, channelOf } from './connection.ts'
 import { invalidArgumentType } from '../base/errors.ts'
 
 type ChallengeOptions = Omit<AuthenticationOptions, 'authKey'>
@@ -41,7 +41,10 @@ async function half(
   steps: (authentication: NonNullable<ReturnType<typeof checkAuthentication>>) => Handshake,
   options: AuthenticationOptions,
 ): Promise<void> {
+  if (!(connection instanceof Connection)) throw invalidArgumentType('connection', 'a Connection', connection)
   const authentication = checkAuthentication(options)
   if (authentication === undefined) throw invalidArgumentType('authKey', 'a string or Uint8Array', undefined)
-  await authenticate(connection, steps(authentication), connection.maxMessageSize)
+  const channel = channelOf(connection)
+  const limit = (size: number): void => channel.limitMessages(size)
+  await authenticate(connection, limit, steps(authentication), channel.settings.maxMessageSize)
 }

@@ -1,28 +1,50 @@
-import { addressDetails, checkAddress, resolveHost, resolveHostSync, socketAddress } from './address.ts'
-import type { Address, InternetTarget, Target, UnixTarget } from './address.ts'
 import { authenticate, authenticateSync } from '../authentication/drive.ts'
 import { answerThenDeliver, checkAuthentication } from '../authentication/steps.ts'
-import type { Authentication, AuthenticationOptions } from '../authentication/steps.ts'
-import { Connection } from './connection.ts'
+import type { Authentication, AuthenticationOptions, Handshake } from '../authentication/steps.ts'
+import { AbortError, TimeoutError, systemError } from '../base/errors.ts'
+import { Pending, checkLimits, startTimer } from '../base/limits.ts'
+import type { Limits, WaitOptions } from '../base/limits.ts'
+import { connectChannel, openFreshChannel } from '../channel/open.ts'
 import { checkConnectionOptions } from '../channel/options.ts'
 import type { ConnectionOptions, ConnectionSettings } from '../channel/options.ts'
+import { OwnedFd } from '../descriptors/owned-fd.ts'
+import { socketAddress } from '../descriptors/peer.ts'
+import { checkCode, errnoOf, native } from '../native/binding.ts'
 import { realm, sources } from '../native/environment.ts'
 import { errno } from '../native/errno.ts'
-import { AbortError, TimeoutError, systemError } from '../base/errors.ts'
-import type { FdLike } from '../descriptors/fd-like.ts'
-import { errnoOf, native } from '../native/binding.ts'
-import { OwnedFd } from '../descriptors/owned-fd.ts'
-import { Pending, checkLimits, startTimer } from '../base/limits.ts'
-import type { WaitOptions } from '../base/limits.ts'
+import { addressDetails, checkAddress, resolveHost, resolveHostSync } from './address.ts'
+import type { Address, InternetTarget, Target, UnixTarget } from './address.ts'
+import { Connection, channelOf, connectionOver } from './connection.ts'
 
 const { EAGAIN, EINPROGRESS } = errno
 /** A full accept queue is tried again after 1 ms, then twice as long each time up to this. */
 const LONGEST_RETRY = 32
 
-/** What one may have to wait for. */
-type WaitingTarget = UnixTarget | InternetTarget
-
 export interface ConnectOptions extends ConnectionOptions, AuthenticationOptions, WaitOptions {}
+
+/** What a call of {@link connect} was given, checked. */
+interface Wanted {
+  readonly target: Target
+  readonly settings: ConnectionSettings
+  readonly options: ConnectOptions | undefined
+  readonly authentication: Authentication | undefined
+}
+
+/**
+ * What connecting has to wait for next: some milliseconds, the addresses of a host, a watch that is to become writable, or
+ * a handshake.
+ */
+type Step =
+  | { readonly sleep: number }
+  | { readonly lookup: string }
+  | { readonly writable: number }
+  | { readonly handshake: Handshake; readonly connection: Connection; readonly maxMessageSize: number }
+
+/**
+ * Connecting, step by step: `next` is given the addresses that were looked up, `throw` the error of a step that failed.
+ * `return` gives it up and closes what it has open.
+ */
+type Connecting = Generator<Step, Connection, string[]>
 
 /**
  * Connects to a listener: a unix socket (path or Linux abstract name) or a TCP port. With an `authKey` both ends prove
@@ -35,20 +57,8 @@ export interface ConnectOptions extends ConnectionOptions, AuthenticationOptions
  *   what sends and receives throw, such as {@link EOFError}, if it goes away.
  */
 export async function connect(address: Address, options?: ConnectOptions): Promise<Connection> {
-  const settings = checkConnectionOptions(options)
-  const authentication = checkAuthentication(options)
-  const target = checkAddress(address)
-  const limits = checkLimits(options)
-  if (limits.signal?.aborted) throw new AbortError(limits.signal.reason)
-  const connected = connectAtOnce(target, settings, options)
-  if (connected !== undefined && authentication === undefined) return connected
-  const attempt = new Attempt(settings, authentication)
-  const pending = new Pending<Connection>(limits, 'connect', () => attempt.stop())
-  attempt.run(connected ?? (target as WaitingTarget)).then(
-    (connection) => pending.resolve(connection),
-    (error: unknown) => pending.reject(error),
-  )
-  return pending.promise
+  const wanted = check(address, options)
+  return drive(connecting(wanted), checkStart(options))
 }
 
 /**
@@ -57,91 +67,36 @@ export async function connect(address: Address, options?: ConnectOptions): Promi
  * @throws as {@link connect}
  */
 export function connectSync(address: Address, options?: ConnectOptions): Connection {
+  const wanted = check(address, options)
+  return driveSync(connecting(wanted), checkStart(options).timeout)
+}
+
+function check(address: Address, options: ConnectOptions | undefined): Wanted {
   const settings = checkConnectionOptions(options)
   const authentication = checkAuthentication(options)
-  const target = checkAddress(address)
+  return { target: checkAddress(address), settings, options, authentication }
+}
+
+function checkStart(options: ConnectOptions | undefined): Limits {
   const limits = checkLimits(options)
   if (limits.signal?.aborted) throw new AbortError(limits.signal.reason)
-  const deadline = performance.now() + limits.timeout
-  const connection = connectAtOnce(target, settings, options) ?? waitSync(target as WaitingTarget, settings, deadline)
-  if (connection === undefined) throw new TimeoutError('connectSync', limits.timeout)
+  return limits
+}
+
+function* connecting({ target, settings, options, authentication }: Wanted): Connecting {
+  const connection = target.kind === 'fd' ? connectCopy(target.fd, options) : yield* reaching(target, settings)
   if (authentication === undefined) return connection
+  let proven = false
   try {
-    authenticateSync(connection, answerThenDeliver(authentication), settings.maxMessageSize, deadline)
+    yield { handshake: answerThenDeliver(authentication), connection, maxMessageSize: settings.maxMessageSize }
+    proven = true
     return connection
-  } catch (error) {
-    connection.destroy()
-    throw error
+  } finally {
+    if (!proven) connection.destroy()
   }
 }
 
-const neverWoken = new Int32Array(new SharedArrayBuffer(4))
-
-/** Undefined when the time is over. */
-function waitSync(target: WaitingTarget, settings: ConnectionSettings, deadline: number): Connection | undefined {
-  if (target.kind === 'unix') return retrySync(target, settings, deadline)
-  const fd = tryAllSync(target, deadline)
-  return fd === undefined ? undefined : Connection.open(fd, settings, socketAddress(fd, true))
-}
-
-function retrySync(target: UnixTarget, settings: ConnectionSettings, deadline: number): Connection | undefined {
-  for (let delay = 1; ; delay = Math.min(2 * delay, LONGEST_RETRY)) {
-    const left = deadline - performance.now()
-    if (left <= 0) return undefined
-    Atomics.wait(neverWoken, 0, 0, Math.min(delay, left))
-    const connection = connectUnix(target, settings)
-    if (connection !== undefined) return connection
-  }
-}
-
-function tryAllSync({ host, port }: InternetTarget, deadline: number): number | undefined {
-  let failure: unknown
-  for (const address of resolveHostSync(host)) {
-    try {
-      return trySync({ kind: 'internet', host: address, port }, deadline)
-    } catch (error) {
-      failure = error
-    }
-  }
-  throw failure
-}
-
-function trySync(target: InternetTarget, deadline: number): number | undefined {
-  const fd = native.socketConnectInternet(target.host, target.port)
-  if (fd < 0) throw connectError(fd, target)
-  const watch = native.watchOpen(realm, fd, false)
-  let code = native.socketConnected(fd)
-  while (errnoOf(code) === -EINPROGRESS) {
-    if (native.watchWait(watch, true, Math.max(0, deadline - performance.now())) === 0) {
-      native.watchClose(watch)
-      return undefined
-    }
-    code = native.socketConnected(fd)
-  }
-  if (code === 0) return native.watchRelease(watch)
-  native.watchClose(watch)
-  throw connectError(code, target)
-}
-
-/** Where there is nothing to wait for: mostly a unix listener has room in its queue. */
-function connectAtOnce(
-  target: Target,
-  settings: ConnectionSettings,
-  options: ConnectOptions | undefined,
-): Connection | undefined {
-  if (target.kind === 'fd') return connectCopy(target.fd, options)
-  return target.kind === 'unix' ? connectUnix(target, settings) : undefined
-}
-
-/** Undefined where the accept queue is full. */
-function connectUnix(target: UnixTarget, settings: ConnectionSettings): Connection | undefined {
-  const connection = Connection.connect(target, settings)
-  if (typeof connection !== 'number') return connection
-  if (errnoOf(connection) !== -EAGAIN) throw connectError(connection, target)
-  return undefined
-}
-
-function connectCopy(fd: FdLike, options: ConnectOptions | undefined): Connection {
+function connectCopy(fd: Parameters<typeof OwnedFd.dup>[0], options: ConnectOptions | undefined): Connection {
   const copy = OwnedFd.dup(fd)
   try {
     return Connection.fromFd(copy, options)
@@ -150,105 +105,156 @@ function connectCopy(fd: FdLike, options: ConnectOptions | undefined): Connectio
   }
 }
 
+function* reaching(target: UnixTarget | InternetTarget, settings: ConnectionSettings): Connecting {
+  if (target.kind === 'unix') return yield* retrying(target, settings)
+  const fd = yield* trying(target)
+  return connectionOver(openFreshChannel(fd, settings, socketAddress(fd, true)))
+}
+
+/** Nothing tells when an accept queue has room again. */
+function* retrying(target: UnixTarget, settings: ConnectionSettings): Connecting {
+  for (let delay = 1; ; delay = Math.min(2 * delay, LONGEST_RETRY)) {
+    const channel = connectChannel(target.path, target.address, settings)
+    if (typeof channel !== 'number') return connectionOver(channel)
+    if (errnoOf(channel) !== -EAGAIN) throw connectError(channel, target)
+    yield { sleep: delay }
+  }
+}
+
+/** One address of the host after the other: a connected descriptor. */
+function* trying({ host, port }: InternetTarget): Generator<Step, number, string[]> {
+  let failure: unknown
+  for (const address of yield { lookup: host }) {
+    try {
+      return yield* reachingHost({ kind: 'internet', host: address, port })
+    } catch (error) {
+      failure = error
+    }
+  }
+  throw failure
+}
+
+function* reachingHost(target: InternetTarget): Generator<Step, number, string[]> {
+  const fd = native.socketConnectInternet(target.host, target.port)
+  if (fd < 0) throw connectError(fd, target)
+  const watch = checkCode(native.watchOpen(realm, fd, false))
+  let connected = false
+  try {
+    let code = native.socketConnected(fd)
+    for (; errnoOf(code) === -EINPROGRESS; code = native.socketConnected(fd)) yield { writable: watch }
+    if (code !== 0) throw connectError(code, target)
+    connected = true
+    return native.watchRelease(watch)
+  } finally {
+    if (!connected) native.watchClose(watch)
+  }
+}
+
 function connectError(code: number, target: Target): Error {
   return systemError(errnoOf(code), 'connect', addressDetails(target))
 }
 
-/** One call of {@link connect} that has to wait; its promises stay pending once it was stopped. */
-class Attempt {
-  readonly #settings: ConnectionSettings
-  readonly #authentication: Authentication | undefined
-  #stopped = false
-  #release: (() => void) | undefined
+const none: string[] = []
 
-  constructor(settings: ConnectionSettings, authentication: Authentication | undefined) {
-    this.#settings = settings
-    this.#authentication = authentication
-  }
-
-  stop(): void {
-    this.#stopped = true
-    this.#release?.()
-  }
-
-  /** Connects, where that is still to be done, and authenticates. */
-  async run(from: Connection | WaitingTarget): Promise<Connection> {
-    const connection = from instanceof Connection ? from : await this.#connect(from)
-    this.#release = () => connection.destroy()
-    if (this.#stopped) connection.destroy()
-    if (this.#authentication === undefined) return connection
+/** Takes the steps of connecting as they come, within the limits; mostly there is nothing to wait for. */
+function drive(steps: Connecting, limits: Limits): Connection | Promise<Connection> {
+  const first = steps.next()
+  if (first.done === true) return first.value
+  // How to give up the present step.
+  let release = (): void => {}
+  let stopped = false
+  const pending = new Pending<Connection>(limits, 'connect', () => {
+    stopped = true
+    release()
+    steps.return(undefined as never)
+  })
+  const resume = (go: () => IteratorResult<Step, Connection>): void => {
+    if (stopped) return
     try {
-      await authenticate(connection, answerThenDeliver(this.#authentication), this.#settings.maxMessageSize)
-      return connection
+      const next = go()
+      if (next.done === true) pending.resolve(next.value)
+      else take(next.value)
     } catch (error) {
-      connection.destroy()
-      throw error
+      pending.reject(error)
     }
   }
-
-  async #connect(target: WaitingTarget): Promise<Connection> {
-    if (target.kind === 'unix') return this.#retry(target)
-    const fd = await this.#tryAll(target)
-    return Connection.open(fd, this.#settings, socketAddress(fd, true))
+  const take = (step: Step): void => {
+    release = begin(
+      step,
+      (addresses) => resume(() => steps.next(addresses)),
+      (error) => resume(() => steps.throw(error)),
+    )
   }
+  take(first.value)
+  return pending.promise
+}
 
-  /** Nothing tells when an accept queue has room again. */
-  async #retry(target: UnixTarget): Promise<Connection> {
-    for (let delay = 1; ; delay = Math.min(2 * delay, LONGEST_RETRY)) {
-      await this.#wait((resume) => startTimer(delay, resume))
-      const connection = connectUnix(target, this.#settings)
-      if (connection !== undefined) return connection
-    }
-  }
-
-  /** One address of the host after the other. */
-  async #tryAll({ host, port }: InternetTarget): Promise<number> {
-    let failure: unknown
-    for (const address of await this.#live(resolveHost(host))) {
-      try {
-        return await this.#try({ kind: 'internet', host: address, port })
-      } catch (error) {
-        failure = error
-      }
-    }
-    throw failure
-  }
-
-  async #try(target: InternetTarget): Promise<number> {
-    const fd = native.socketConnectInternet(target.host, target.port)
-    if (fd < 0) throw connectError(fd, target)
-    const watch = native.watchOpen(realm, fd, false)
-    let code = native.socketConnected(fd)
-    while (errnoOf(code) === -EINPROGRESS) {
-      await this.#wait((resume) => {
-        sources[watch] = { ready: resume }
-        const armed = native.watchArm(watch, true)
-        if (armed < 0) resume()
-        return () => {
-          sources[watch] = undefined
-          native.watchClose(watch)
-        }
-      })
+/** Begins a step; returns how to give it up. */
+function begin(step: Step, succeed: (addresses: string[]) => void, fail: (error: unknown) => void): () => void {
+  if ('sleep' in step) return startTimer(step.sleep, () => succeed(none))
+  if ('writable' in step) {
+    const { writable: watch } = step
+    const rest = (): void => {
       sources[watch] = undefined
-      code = native.socketConnected(fd)
     }
-    if (code === 0) return native.watchRelease(watch)
-    native.watchClose(watch)
-    throw connectError(code, target)
+    sources[watch] = {
+      ready: () => {
+        rest()
+        succeed(none)
+      },
+    }
+    // Where it cannot be watched, asking again tells why.
+    const code = native.watchArm(watch, true)
+    if (code < 0) queueMicrotask(() => sources[watch]?.ready(0))
+    return rest
   }
+  if ('lookup' in step) {
+    resolveHost(step.lookup).then(succeed, fail)
+  } else {
+    const { connection, handshake, maxMessageSize } = step
+    authenticate(connection, limitOf(connection), handshake, maxMessageSize).then(() => succeed(none), fail)
+  }
+  return () => {}
+}
 
-  /** Waits for `resume` to be called; `begin` returns how to clean up when that will not be any more. */
-  #wait(begin: (resume: () => void) => () => void): Promise<void> {
-    return new Promise((resolve) => {
-      this.#release = begin(() => {
-        this.#release = undefined
-        resolve()
-      })
-    })
-  }
+const neverWoken = new Int32Array(new SharedArrayBuffer(4))
 
-  /** The promise, for ever pending once this attempt was stopped. */
-  #live<T>(promise: Promise<T>): Promise<T> {
-    return promise.then((value) => (this.#stopped ? new Promise<T>(() => {}) : value))
+/** Takes the steps of connecting, blocking for at most `timeout` milliseconds. */
+function driveSync(steps: Connecting, timeout: number): Connection {
+  const deadline = performance.now() + timeout
+  for (let next = steps.next(); ;) {
+    if (next.done === true) return next.value
+    let addresses: string[] | undefined
+    try {
+      addresses = takeSync(next.value, deadline)
+    } catch (error) {
+      next = steps.throw(error)
+      continue
+    }
+    if (addresses === undefined) {
+      steps.return(undefined as never)
+      throw new TimeoutError('connectSync', timeout)
+    }
+    next = steps.next(addresses)
   }
+}
+
+/** Takes one step, blocking; undefined when the time is over. */
+function takeSync(step: Step, deadline: number): string[] | undefined {
+  const left = Math.max(0, deadline - performance.now())
+  if ('lookup' in step) return resolveHostSync(step.lookup)
+  if ('sleep' in step) {
+    if (left === 0) return undefined
+    Atomics.wait(neverWoken, 0, 0, Math.min(step.sleep, left))
+    return none
+  }
+  if ('writable' in step) return checkCode(native.watchWait(step.writable, true, left)) === 0 ? undefined : none
+  const { connection, handshake, maxMessageSize } = step
+  authenticateSync(connection, limitOf(connection), handshake, maxMessageSize, deadline)
+  return none
+}
+
+function limitOf(connection: Connection): (size: number) => void {
+  const channel = channelOf(connection)
+  return (size) => channel.limitMessages(size)
 }

@@ -1,4 +1,6 @@
-import { Connection } from './connection.ts'
+import { connectionOver } from './connection.ts'
+import type { Connection } from './connection.ts'
+import { openFreshChannel } from '../channel/open.ts'
 import { checkConnectionOptions } from '../channel/options.ts'
 import { checkFlag } from '../base/arguments.ts'
 import type { ConnectionOptions } from '../channel/options.ts'
@@ -26,5 +28,5 @@ export function pipe(options?: PipeOptions): [Connection, Connection] {
   const pair = native.descriptorPair(duplex)
   if (typeof pair === 'number') throw errorOf(pair)
   const [first, second] = pair as [number, number]
-  return [Connection.open(first, settings, ''), Connection.open(second, settings, '')]
+  return [connectionOver(openFreshChannel(first, settings, '')), connectionOver(openFreshChannel(second, settings, ''))]
 }

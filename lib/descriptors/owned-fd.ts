@@ -1,21 +1,52 @@
+import type { Cluster } from 'node:cluster'
 import { Server, Socket } from 'node:net'
 import type { SocketConstructorOpts } from 'node:net'
-import { Connection } from '../connection/connection.ts'
-import type { ConnectionOptions } from '../channel/options.ts'
-import { CodedError, closedError, invalidArgumentType, invalidFdType } from '../base/errors.ts'
+import { CodedError, closedError, invalidArgumentType, invalidFdType, invalidState } from '../base/errors.ts'
 import { fdNumber } from './fd-like.ts'
 import { isListener, isStream, kindOf } from './kind.ts'
 import type { FdKind } from './kind.ts'
 import type { FdLike } from './fd-like.ts'
-import { Listener } from '../connection/listener.ts'
-import type { ListenerOptions } from '../connection/listener.ts'
 import { inspectable } from '../base/inspect.ts'
 import { checkCode, hot, native } from '../native/binding.ts'
+
+// What a descriptor turns into lies above it: only its types are named here, and the classes register how that is done.
+// oxlint-disable typescript/consistent-type-imports
+interface Conversions {
+  toConnection(
+    fd: OwnedFd,
+    options?: import('../channel/options.ts').ConnectionOptions,
+  ): import('../connection/connection.ts').Connection
+  toListener(
+    fd: OwnedFd,
+    options?: import('../connection/listening.ts').ListenerOptions,
+  ): import('../connection/listener.ts').Listener
+}
+
+const conversions: Partial<Conversions> = {}
+
+/** Says what a descriptor turns into. */
+export function registerConversion<K extends keyof Conversions>(name: K, convert: Conversions[K]): void {
+  conversions[name] = convert
+}
+
+function conversion<K extends keyof Conversions>(name: K): Conversions[K] {
+  const convert: Conversions[K] | undefined = conversions[name]
+  if (convert === undefined) throw invalidState(`${name}() is not loaded`)
+  return convert
+}
+
+/** Of a number that the native side holds for us. */
+export let wrapFd: (fd: number, name?: string) => OwnedFd
+/** Gives the descriptor to the native side, which knows it by its number. */
+export let surrenderFd: (owned: OwnedFd) => number
 
 let warned = false
 const endOfTurn = Promise.resolve()
 
 const { closeDescriptor } = hot
+
+/** Connections that the kernel queues for a server, as many as Node has it queue. */
+const BACKLOG = 511
 
 const collected = new FinalizationRegistry<number>((fd) => {
   closeDescriptor(fd)
@@ -39,6 +70,8 @@ const MAX_UNREGISTERED = 256
 export class OwnedFd {
   static {
     inspectable(this.prototype, (object) => object.#describe())
+    wrapFd = (fd, name) => new OwnedFd(fd, name)
+    surrenderFd = (owned) => owned.#surrender()
   }
 
   /** When all that waited for a message has gone on: ticks come after the microtasks that they are asked for in. */
@@ -67,11 +100,6 @@ export class OwnedFd {
     const count = unregistered.push(this)
     if (count === 1) void endOfTurn.then(OwnedFd.#registerLater)
     else if (count === MAX_UNREGISTERED) OwnedFd.#registerOpen()
-  }
-
-  /** @internal Of a number that the native side holds for us. */
-  static wrap(fd: number, name?: string): OwnedFd {
-    return new OwnedFd(fd, name)
   }
 
   /**
@@ -186,7 +214,7 @@ export class OwnedFd {
   toServer(options?: { readonly allowHalfOpen?: boolean; readonly pauseOnConnect?: boolean }): Server {
     this.#expect('a listening stream socket', isListener)
     const server = new Server(options)
-    server.listen({ fd: this.#fd })
+    listen(server, this.#fd)
     this.take()
     return server
   }
@@ -196,8 +224,10 @@ export class OwnedFd {
    *
    * @throws `ERR_INVALID_FD_TYPE` unless it is a stream socket, a pipe or a terminal; `ERR_CLOSED`.
    */
-  toConnection(options?: ConnectionOptions): Connection {
-    return Connection.fromFd(this, options)
+  toConnection(
+    options?: import('../channel/options.ts').ConnectionOptions,
+  ): import('../connection/connection.ts').Connection {
+    return conversion('toConnection')(this, options)
   }
 
   /**
@@ -205,18 +235,19 @@ export class OwnedFd {
    *
    * @throws `ERR_INVALID_FD_TYPE` unless it is a listening stream socket; `ERR_CLOSED`.
    */
-  toListener(options?: ListenerOptions): Listener {
-    return Listener.fromFd(this, options)
+  toListener(
+    options?: import('../connection/listening.ts').ListenerOptions,
+  ): import('../connection/listener.ts').Listener {
+    return conversion('toListener')(this, options)
   }
 
   #describe(): string {
-    const kind = this.#fd === -1 ? 'closed' : `'${kindOf(this.#fd)}'`
+    const kind = this.#fd === -1 ? 'closed' : describeKind(this.#fd)
     const name = this.#name === undefined ? '' : `, name: '${this.#name}'`
     return `OwnedFd { fd: ${this.#fd}, kind: ${kind}${name} }`
   }
 
-  /** @internal Gives the descriptor to the native side, which knows it by its number. */
-  surrender(): number {
+  #surrender(): number {
     const fd = this.#open()
     this.#forget()
     return fd
@@ -239,19 +270,54 @@ export class OwnedFd {
   }
 }
 
+/** The kind, for those who look: somebody else may have closed the descriptor. */
+function describeKind(fd: number): string {
+  try {
+    return `'${kindOf(fd)}'`
+  } catch {
+    return 'not open'
+  }
+}
+
+type Listen = (address: null, port: null, addressType: null, backlog: number, fd: number) => void
+
+/** Has a server listen on a descriptor of this process: `server.listen()` of a cluster's worker means the primary's. */
+function listen(server: Server, fd: number): void {
+  const { _listen2: here } = server as { _listen2?: Listen }
+  const { isWorker } = process.getBuiltinModule('node:cluster') as unknown as Cluster
+  if (here === undefined || !isWorker) server.listen({ fd })
+  else here.call(server, null, null, null, BACKLOG, fd)
+}
+
 /** Has the native side hold a descriptor that was somebody else's. */
 function adopt(fd: number): number {
   return checkCode(native.descriptorAdopt(fdNumber(fd)))
 }
 
 /**
- * Adopts what `X.fromFd` was given, once `test` accepts it: the native side holds it afterwards. When this throws, the
- * descriptor is where it was.
+ * Has `make` make something of what `X.fromFd` was given, once `test` accepts it and the native side holds it. When this
+ * throws, the descriptor is where it was.
  */
-export function adoptFd(fd: number | OwnedFd, what: string, test: (fd: number, kind: FdKind) => boolean): number {
+export function adopting<T>(
+  fd: number | OwnedFd,
+  what: string,
+  test: (fd: number, kind: FdKind) => boolean,
+  make: (fd: number) => T,
+): T {
   if (typeof fd !== 'number' && !(fd instanceof OwnedFd)) throw invalidArgumentType('fd', 'a number or OwnedFd', fd)
   const number = fdNumber(fd)
   const kind = kindOf(number)
   if (!test(number, kind)) throw invalidFdType(`Descriptor ${number} is not ${what} but a ${kind}`)
-  return fd instanceof OwnedFd ? fd.surrender() : adopt(number)
+  if (fd instanceof OwnedFd) {
+    const made = make(number)
+    surrenderFd(fd)
+    return made
+  }
+  adopt(number)
+  try {
+    return make(number)
+  } catch (error) {
+    native.descriptorRelease(number)
+    throw error
+  }
 }

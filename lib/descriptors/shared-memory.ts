@@ -4,7 +4,7 @@ import { closedError, invalidArgumentType, invalidArgumentValue, invalidFdType, 
 import { fdNumber } from './fd-like.ts'
 import { inspectable } from '../base/inspect.ts'
 import { checkCode, native } from '../native/binding.ts'
-import { OwnedFd } from './owned-fd.ts'
+import { OwnedFd, surrenderFd, wrapFd } from './owned-fd.ts'
 
 /** The longest name of a memfd, in bytes. */
 const MAX_NAME = 249
@@ -74,7 +74,7 @@ export class SharedMemory {
     checkInteger(size, 'size', 0, constants.MAX_LENGTH, 1)
     if (typeof options !== 'object' || options === null) throw invalidArgumentType('options', 'an object', options)
     const name = checkName(options.name)
-    const owned = OwnedFd.wrap(checkCode(native.memoryCreate(name, size)))
+    const owned = wrapFd(checkCode(native.memoryCreate(name, size)))
     try {
       return new SharedMemory(owned, map(owned.fd, size))
     } catch (error) {
@@ -96,7 +96,7 @@ export class SharedMemory {
   static fromFd(fd: number | OwnedFd): SharedMemory {
     if (typeof fd !== 'number' && !(fd instanceof OwnedFd)) throw invalidArgumentType('fd', 'a number or OwnedFd', fd)
     const mapped = map(fdNumber(fd), undefined)
-    const owned = fd instanceof OwnedFd ? OwnedFd.wrap(fd.surrender()) : OwnedFd.fromFd(fd)
+    const owned = fd instanceof OwnedFd ? wrapFd(surrenderFd(fd)) : OwnedFd.fromFd(fd)
     return new SharedMemory(owned, mapped)
   }
 

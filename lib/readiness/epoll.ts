@@ -7,7 +7,7 @@ import type { FdLike } from '../descriptors/fd-like.ts'
 import { inspectable } from '../base/inspect.ts'
 import { checkCode, native } from '../native/binding.ts'
 import type { FdKind } from '../descriptors/kind.ts'
-import { adoptFd } from '../descriptors/owned-fd.ts'
+import { adopting } from '../descriptors/owned-fd.ts'
 import type { OwnedFd } from '../descriptors/owned-fd.ts'
 import type { Limits, WaitOptions } from '../base/limits.ts'
 import { pairs, toEvents } from './events.ts'
@@ -73,8 +73,12 @@ export class Epoll extends Watcher {
    * @throws `ERR_FEATURE_UNAVAILABLE_ON_PLATFORM`; `ERR_INVALID_FD_TYPE`; EBADF; `ERR_CLOSED`; `ERR_INVALID_ARG_TYPE`.
    */
   static fromFd(fd: number | OwnedFd): Epoll {
-    const adopted = adoptFd(fd, 'an epoll instance', isEpoll)
-    return new Epoll(new Watch(native.epollAdopt(realm, adopted), 'epoll'))
+    return adopting(
+      fd,
+      'an epoll instance',
+      isEpoll,
+      (adopted) => new Epoll(new Watch(native.epollAdopt(realm, adopted), 'epoll')),
+    )
   }
 
   /**

@@ -6,7 +6,7 @@ import { fdNumber } from '../descriptors/fd-like.ts'
 import type { FdLike } from '../descriptors/fd-like.ts'
 import { inspectable } from '../base/inspect.ts'
 import { checkCode, hot, native } from '../native/binding.ts'
-import { adoptFd } from '../descriptors/owned-fd.ts'
+import { adopting } from '../descriptors/owned-fd.ts'
 import type { OwnedFd } from '../descriptors/owned-fd.ts'
 import type { Limits, WaitOptions } from '../base/limits.ts'
 import { giveTurn } from '../base/turn.ts'
@@ -156,8 +156,12 @@ export class Kqueue extends Watcher {
    *   `ERR_INVALID_ARG_TYPE`.
    */
   static fromFd(fd: number | OwnedFd): Kqueue {
-    const adopted = adoptFd(fd, 'a kqueue', isKqueue)
-    return new Kqueue(new Watch(native.kqueueAdopt(realm, adopted), 'kqueue'))
+    return adopting(
+      fd,
+      'a kqueue',
+      isKqueue,
+      (adopted) => new Kqueue(new Watch(native.kqueueAdopt(realm, adopted), 'kqueue')),
+    )
   }
 
   /**

@@ -1,0 +1,277 @@
+import type { Duplex } from 'node:stream'
+import { CodedError, TimeoutError, closedError, invalidState } from '../base/errors.ts'
+import { peerCredentials, socketAddress } from '../descriptors/peer.ts'
+import type { PeerAddress, PeerCredentials } from '../descriptors/peer.ts'
+import { checkCode, native } from '../native/binding.ts'
+import { sources } from '../native/environment.ts'
+import type { Source } from '../native/environment.ts'
+import { Inbox } from './inbox.ts'
+import type { ConnectionSettings } from './options.ts'
+import { Outbox } from './outbox.ts'
+import { StreamLink } from './stream-link.ts'
+
+const { FLAG_READ_ONLY, FLAG_WRITE_ONLY, READABLE, WRITABLE } = native
+
+/**
+ * Where a connection is in its life: `closing` while what was sent still leaves, `moving` while it is on its way to
+ * another process. docs/lifecycle.md says what each call does in each state.
+ */
+export type State = 'open' | 'closing' | 'moving' | 'closed'
+
+/** How a channel begins. */
+export interface Origin {
+  /** The address of the other end; asked for when it is wanted where this is undefined. */
+  readonly peer?: PeerAddress | undefined
+  /** What a pipe's end or a terminal is not opened for, of the FLAG_ bits. */
+  readonly access?: number
+  /** What carries the bytes where there is no descriptor. */
+  readonly duplex?: Duplex | undefined
+}
+
+const collected = new FinalizationRegistry<number>((id) => native.connectionClose(id))
+const done = Promise.resolve()
+
+/** What a connection has and is: its number on the native side, its state, and its two halves. */
+export class Channel implements Source {
+  readonly settings: ConnectionSettings
+  readonly #access: number
+  readonly #link: StreamLink | undefined
+  #state: State = 'open'
+  /** What the native side knows it by; -1 once closed. */
+  #id: number
+  #peer: PeerAddress | undefined
+  /** Made by the first who asks for it, as is the outbox: most connections of a large server are idle. */
+  #inbox: Inbox | undefined
+  #outbox: Outbox | undefined
+  /** What `close()` gives each time. */
+  #closing: Promise<void> | undefined
+  /** Called when a move has ended, in whatever way. */
+  #onMoved: (() => void) | undefined
+
+  constructor(id: number, settings: ConnectionSettings, { peer, access = 0, duplex }: Origin) {
+    this.#id = id
+    this.settings = settings
+    this.#peer = peer
+    this.#access = access
+    if (duplex !== undefined) {
+      const link = new StreamLink(id, duplex, () => this.ready(READABLE))
+      this.#link = link
+      this.inbox.feedBy(() => link.read())
+      this.outbox.carryBy(link)
+    }
+    collected.register(this, id, this)
+  }
+
+  get id(): number {
+    return this.#id
+  }
+
+  get state(): State {
+    return this.#state
+  }
+
+  /** Whether it was closed, or is about to be. */
+  get closed(): boolean {
+    return this.#state === 'closing' || this.#state === 'closed'
+  }
+
+  /** The receiving half. */
+  get inbox(): Inbox {
+    return (this.#inbox ??= new Inbox(this.#id, this, (this.#access & FLAG_WRITE_ONLY) === 0))
+  }
+
+  /** The sending half. */
+  get outbox(): Outbox {
+    return (this.#outbox ??= new Outbox(this.#id, this, (this.#access & FLAG_READ_ONLY) === 0))
+  }
+
+  /** The descriptor's number; -1 once closed, or where there is none. */
+  get fd(): number {
+    return this.closed ? -1 : native.connectionDescriptor(this.#id)
+  }
+
+  get readable(): boolean {
+    return this.#state === 'open' && this.inbox.readable
+  }
+
+  get writable(): boolean {
+    return this.#state === 'open' && this.outbox.writable
+  }
+
+  /** Bytes that the kernel has not taken yet. */
+  get writableLength(): number {
+    return this.#id === -1 || this.#outbox === undefined ? 0 : this.#outbox.length
+  }
+
+  /** Whether the peer closed, and nothing follows what was received. */
+  get hasEnded(): boolean {
+    return this.#inbox?.ended === true
+  }
+
+  get peer(): PeerAddress {
+    if (this.#peer === undefined) {
+      if (this.closed) return ''
+      this.#peer = socketAddress(native.connectionDescriptor(this.#id), true)
+    }
+    return this.#peer
+  }
+
+  get peerCredentials(): PeerCredentials | undefined {
+    return this.closed ? undefined : peerCredentials(native.connectionDescriptor(this.#id))
+  }
+
+  /** @throws unless it is open. */
+  checkOpen(): void {
+    if (this.#state === 'open') return
+    if (this.#state === 'moving') throw invalidState('The connection is on its way to another process')
+    throw closedError('connection')
+  }
+
+  checkDescriptor(): void {
+    this.checkOpen()
+    if (this.#link !== undefined) throw invalidState('A connection over a stream has no descriptor')
+  }
+
+  checkReadable(): void {
+    this.checkOpen()
+    if (!this.inbox.readable) throw new CodedError('ERR_NOT_READABLE', 'The connection cannot receive (any more)')
+  }
+
+  checkWritable(): void {
+    this.checkOpen()
+    if (!this.outbox.writable) throw new CodedError('ERR_NOT_WRITABLE', 'The connection cannot send')
+  }
+
+  /** Whether pending operations keep the process alive. */
+  reference(referenced: boolean): void {
+    if (this.#id !== -1) native.connectionReference(this.#id, referenced)
+    this.#link?.reference(referenced)
+  }
+
+  /** Changes how many bytes a received message may have. */
+  limitMessages(maxMessageSize: number): void {
+    if (this.#id !== -1) native.connectionLimit(this.#id, maxMessageSize)
+  }
+
+  /** The native side has something to tell. */
+  ready(flags: number): void {
+    if ((flags & WRITABLE) !== 0) this.#outbox?.settle()
+    if ((flags & READABLE) !== 0 && this.#state === 'open') this.#inbox?.pump()
+    // One that nobody waits for may be collected.
+    if (this.#id === -1 || this.#inbox?.waiting === true || this.#outbox?.waiting === true) return
+    sources[this.#id] = undefined
+  }
+
+  /** Resolves when the kernel has all that was sent; rejects where that failed. */
+  flush(): Promise<void> {
+    if (this.#state === 'closed') return Promise.reject(closedError('connection'))
+    return this.#outbox?.flush() ?? done
+  }
+
+  /** Resolves when the kernel has all that was sent, or cannot have it. */
+  drain(): Promise<void> {
+    return this.#outbox?.drain() ?? done
+  }
+
+  /** Blocks until then, for at most `timeout` milliseconds. */
+  drainSync(timeout: number): void {
+    this.#outbox?.flushSync(timeout)
+  }
+
+  /** Takes the descriptor out, which the native side holds for JavaScript then. */
+  detach(): number {
+    this.checkDescriptor()
+    this.#outbox?.uncork()
+    this.#inbox?.unread()
+    const fd = native.connectionRelease(this.#id)
+    if (fd < 0) throw invalidState('The connection has queued writes or bytes read ahead')
+    this.#release()
+    return fd
+  }
+
+  /** Nothing may use it here from now on; {@link endMove} is to follow. */
+  beginMove(): void {
+    // Whoever moves it was first.
+    if (this.#state === 'moving') throw closedError('connection')
+    this.checkDescriptor()
+    if (this.#inbox?.waiting === true) throw invalidState('Receives are waiting on the connection')
+    this.#state = 'moving'
+  }
+
+  /** It `left`, and is closed here; or it is what it was, unless `close()` was called meanwhile. */
+  endMove(left: boolean): void {
+    if (left) this.destroy()
+    if (this.#state === 'moving') {
+      this.#state = 'open'
+      this.#inbox?.pump()
+    }
+    this.#onMoved?.()
+  }
+
+  close(): Promise<void> {
+    return (this.#closing ??= this.#close())
+  }
+
+  #close(): Promise<void> {
+    if (this.#state === 'closed') return done
+    const moving = this.#state === 'moving'
+    this.#state = 'closing'
+    if (moving) return new Promise<void>((resolve) => (this.#onMoved = resolve)).then(() => this.#finish())
+    return this.#finish()
+  }
+
+  /** Closes it once what was sent has left. */
+  #finish(): Promise<void> {
+    const drained = this.drain()
+    if (this.#outbox?.waiting !== true && this.#link === undefined) {
+      this.destroy()
+      return drained
+    }
+    this.#inbox?.close()
+    return drained.then(() => this.#link?.end()).then(() => this.destroy())
+  }
+
+  closeSync(timeout: number): void {
+    if (this.#state === 'closed') return
+    if (this.#state === 'moving') this.checkOpen()
+    if (this.#link !== undefined) return this.#closeStreamSync(this.#link)
+    try {
+      this.drainSync(timeout)
+    } catch (error) {
+      if (error instanceof TimeoutError) throw error
+    } finally {
+      this.destroy()
+    }
+  }
+
+  /** Nothing is dropped: what has not left cannot be waited for, and what has is followed by the end. */
+  #closeStreamSync(link: StreamLink): void {
+    this.#outbox?.uncork()
+    if (this.writableLength > 0) throw invalidState('The stream has not taken all that was sent; close() waits for it')
+    native.connectionClose(this.#id)
+    this.#release()
+    void link.end().then(() => link.destroy())
+  }
+
+  destroy(): void {
+    if (this.#state === 'closed') return
+    native.connectionClose(this.#id)
+    this.#link?.destroy()
+    this.#release()
+  }
+
+  /** The native side has given it up. */
+  #release(): void {
+    this.#state = 'closed'
+    collected.unregister(this)
+    sources[this.#id] = undefined
+    this.#id = -1
+    this.#inbox?.close()
+    this.#outbox?.close()
+  }
+}
+
+/** The channel of a native number, or the error that it stands for. */
+export function checkChannel(id: number, settings: ConnectionSettings, origin: Origin): Channel {
+  return new Channel(checkCode(id), settings, origin)
+}

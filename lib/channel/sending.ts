@@ -1,0 +1,102 @@
+import { checkBytes, checkInteger, checkOptions } from '../base/arguments.ts'
+import { CodedError, invalidArgumentType, outOfRange, systemError } from '../base/errors.ts'
+import { checkLimits } from '../base/limits.ts'
+import { uncheckedFd } from '../descriptors/fd-like.ts'
+import type { FdLike } from '../descriptors/fd-like.ts'
+import { native } from '../native/binding.ts'
+import { descriptorWords } from '../native/environment.ts'
+import { errno } from '../native/errno.ts'
+import type { Channel } from './channel.ts'
+import type { SendOptions, SendValueOptions, SyncOptions } from './options.ts'
+
+/** Descriptors one sendmsg(2) takes (SCM_MAX_FD). */
+const MAX_FDS = 253
+
+/** A checked message to send. */
+interface Sending {
+  readonly bytes: Uint8Array
+  readonly offset: number
+  readonly size: number
+  /** How many descriptor words go with it. */
+  readonly descriptors: number
+}
+
+/** Puts descriptors where the native side finds them; returns how many. */
+function placeDescriptors(channel: Channel, fds: readonly FdLike[] | undefined, name: string): number {
+  if (fds === undefined) return 0
+  if (!Array.isArray(fds)) throw invalidArgumentType(name, 'an array of descriptors', fds)
+  if (fds.length === 0) return 0
+  if (!native.connectionCarriesDescriptors(channel.id)) {
+    throw new CodedError('ERR_FDS_UNSUPPORTED', 'Descriptors can be sent over unix sockets only')
+  }
+  const numbers = (fds as FdLike[]).map((fd, index) => uncheckedFd(fd, name, index))
+  if (numbers.length > MAX_FDS) throw systemError(-errno.EINVAL, 'sendmsg')
+  descriptorWords.set(numbers)
+  return numbers.length
+}
+
+function checkMessage(channel: Channel, data: unknown, options: SendOptions | undefined): Sending {
+  channel.checkWritable()
+  const bytes = checkBytes(data, 'data')
+  if (options === undefined) return { bytes, offset: 0, size: bytes.length, descriptors: 0 }
+  checkOptions(options)
+  const offset = checkInteger(options.offset, 'options.offset', 0, bytes.length)
+  const size = checkInteger(options.size, 'options.size', bytes.length - offset, bytes.length - offset)
+  return { bytes, offset, size, descriptors: placeDescriptors(channel, options.fds, 'options.fds') }
+}
+
+function checkRecord(channel: Channel, fds: readonly FdLike[], name: string): number {
+  channel.checkWritable()
+  if (Array.isArray(fds) && fds.length === 0) throw outOfRange(`${name}.length`, 'at least 1', 0)
+  return placeDescriptors(channel, fds, name)
+}
+
+/** The descriptors alone: where a value's message starts is not for its sender to say. */
+function valueOptions(options: SendValueOptions | undefined): SendOptions | undefined {
+  checkOptions(options)
+  return options?.fds === undefined ? undefined : { fds: options.fds }
+}
+
+/** Sends a message; rejects for what is wrong with the arguments, too. */
+export function sendMessage(channel: Channel, data: unknown, options?: SendOptions): Promise<void> {
+  try {
+    const { bytes, offset, size, descriptors } = checkMessage(channel, data, options)
+    return channel.outbox.send(bytes, offset, size, descriptors)
+  } catch (error) {
+    return Promise.reject(error)
+  }
+}
+
+export function sendMessageSync(channel: Channel, data: unknown, options?: SendOptions & SyncOptions): void {
+  const { bytes, offset, size, descriptors } = checkMessage(channel, data, options)
+  channel.outbox.sendSync(bytes, offset, size, descriptors, checkLimits(options).timeout)
+}
+
+/** Sends a value by the codec. */
+export function sendValue(channel: Channel, value: unknown, options?: SendValueOptions): Promise<void> {
+  try {
+    channel.checkWritable()
+    return sendMessage(channel, channel.settings.codec.encode(value), valueOptions(options))
+  } catch (error) {
+    return Promise.reject(error)
+  }
+}
+
+export function sendValueSync(channel: Channel, value: unknown, options?: SendValueOptions & SyncOptions): void {
+  channel.checkWritable()
+  const data = channel.settings.codec.encode(value)
+  sendMessageSync(channel, data, { ...valueOptions(options), timeout: options?.timeout })
+}
+
+/** Sends descriptors in a handle record. */
+export function sendRecord(channel: Channel, fds: readonly FdLike[], name: string): Promise<void> {
+  try {
+    return channel.outbox.sendRecord(checkRecord(channel, fds, name))
+  } catch (error) {
+    return Promise.reject(error)
+  }
+}
+
+export function sendRecordSync(channel: Channel, fds: readonly FdLike[], name: string, options?: SyncOptions): void {
+  channel.outbox.sendRecordSync(checkRecord(channel, fds, name), checkLimits(options).timeout)
+}

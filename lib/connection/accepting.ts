@@ -1,0 +1,265 @@
+import { Handshakes } from '../authentication/handshakes.ts'
+import type { HandshakeSettings } from '../authentication/handshakes.ts'
+import { AbortError, TimeoutError, closedError, invalidState } from '../base/errors.ts'
+import { Pending } from '../base/limits.ts'
+import type { Limits } from '../base/limits.ts'
+import { Queue } from '../base/queue.ts'
+import type { Readiness } from '../base/read-ahead.ts'
+import { acceptChannel } from '../channel/open.ts'
+import type { ConnectionSettings } from '../channel/options.ts'
+import { socketAddress } from '../descriptors/peer.ts'
+import type { PeerAddress } from '../descriptors/peer.ts'
+import { checkCode, native } from '../native/binding.ts'
+import { sources } from '../native/environment.ts'
+import type { Source } from '../native/environment.ts'
+import { channelOf, connectionOver } from './connection.ts'
+import type { Connection } from './connection.ts'
+
+const { WOULD_BLOCK } = native
+
+/** What concerns accepting. */
+export interface AcceptSettings {
+  readonly connection: ConnectionSettings
+  readonly handshake: HandshakeSettings | undefined
+}
+
+const collected = new FinalizationRegistry<number>((id) => native.watchClose(id))
+
+/** What a listener has and is: its number on the native side, who waits for a client, and the clients not accepted yet. */
+export class Accepting implements Source, Readiness {
+  readonly address: PeerAddress
+  /** The address of the client accepted last. */
+  lastAccepted: PeerAddress | undefined
+  /** -1 once closed. */
+  #id: number
+  readonly #settings: ConnectionSettings
+  readonly #handshakes: Handshakes<Connection> | undefined
+  readonly #accepts = new Queue<Pending<Connection>>()
+  /** Who is called at the next chance to accept. */
+  #watchers: (() => void)[] = []
+  /** Who is told when {@link readAhead} may have changed. */
+  #observers: (() => void)[] = []
+  /** Why no client could be taken for those who only watch: it is for whoever accepts next. */
+  #failure: unknown
+
+  constructor(id: number, { connection, handshake }: AcceptSettings) {
+    this.#id = id
+    this.#settings = connection
+    if (handshake !== undefined) {
+      const limit = (client: Connection, size: number): void => channelOf(client).limitMessages(size)
+      this.#handshakes = new Handshakes(handshake, connection.maxMessageSize, limit, () => this.ready())
+    }
+    this.address = socketAddress(native.watchDescriptor(id), false)
+    native.watchHold(id)
+    collected.register(this, id, this)
+  }
+
+  get closed(): boolean {
+    return this.#id === -1
+  }
+
+  get fd(): number {
+    return this.#id === -1 ? -1 : native.watchDescriptor(this.#id)
+  }
+
+  reference(referenced: boolean): void {
+    if (this.#id !== -1) native.watchReference(this.#id, referenced)
+  }
+
+  /** Takes the next client, or waits behind those who wait already. */
+  accept(limits: Limits): Promise<Connection> {
+    if (limits.signal?.aborted) throw new AbortError(limits.signal.reason)
+    if (this.#accepts.length === 0) {
+      const connection = this.#next()
+      if (connection !== undefined) return Promise.resolve(connection)
+    }
+    this.checkOpen()
+    const pending: Pending<Connection> = new Pending<Connection>(limits, 'accept', () => this.#leave(pending))
+    this.#accepts.push(pending)
+    sources[this.#id] = this
+    return pending.promise
+  }
+
+  acceptSync({ signal, timeout }: Limits): Connection {
+    if (signal?.aborted) throw new AbortError(signal.reason)
+    if (this.#accepts.length > 0) throw invalidState('Another accept is waiting already')
+    const deadline = performance.now() + timeout
+    for (;;) {
+      const through = this.#take()
+      if (through !== undefined) return through
+      const connection = this.#fromKernel(false)
+      if (connection !== undefined) {
+        if (this.#shakeSync(connection, deadline)) return this.#accepted(connection)
+        // Whoever is next should not be taken just to be closed.
+        if (performance.now() < deadline) continue
+      } else if (checkCode(native.watchWait(this.#id, false, Math.max(0, deadline - performance.now()))) !== 0) {
+        continue
+      }
+      throw new TimeoutError('acceptSync', timeout)
+    }
+  }
+
+  #shakeSync(connection: Connection, deadline: number): boolean {
+    const through = this.#handshakes?.shakeSync(connection, deadline) !== false
+    // A callback may have closed the listener.
+    if (this.#id === -1) connection.destroy()
+    this.checkOpen()
+    return through
+  }
+
+  /** @throws `ERR_CLOSED` */
+  checkOpen(): void {
+    if (this.#id === -1) throw closedError('listener')
+  }
+
+  close(): void {
+    const id = this.#id
+    this.#id = -1
+    collected.unregister(this)
+    sources[id] = undefined
+    native.watchClose(id)
+    this.#handshakes?.close()
+    for (const pending of this.#accepts.drain()) pending.reject(closedError('listener'))
+    this.#notify()
+  }
+
+  /** Whether its descriptor shows that a client can be accepted: who has to go through a handshake first cannot. */
+  get byDescriptor(): boolean {
+    return this.#handshakes === undefined
+  }
+
+  /** Whether a client is through, or an error is to be had. */
+  get readAhead(): boolean {
+    return this.#id !== -1 && (this.#failure !== undefined || this.#handshakes?.hasThrough === true)
+  }
+
+  observeReadAhead(observer: () => void): () => void {
+    this.#observers = [...this.#observers, observer]
+    return () => {
+      this.#observers = this.#observers.filter((other) => other !== observer)
+    }
+  }
+
+  /** Calls back once, at the next chance to accept or when this is closed. Handshakes go on meanwhile. */
+  watch(callback: () => void): void {
+    this.#watchers.push(callback)
+    sources[this.#id] = this
+    if (this.#handshakes === undefined) checkCode(native.watchArm(this.#id, false))
+    else this.#bringThrough()
+  }
+
+  unwatch(callback: () => void): void {
+    this.#watchers = this.#watchers.filter((watcher) => watcher !== callback)
+    this.#rest()
+  }
+
+  /** Somebody may want to connect, is through, or has left room for another. */
+  ready(): void {
+    if (this.#id === -1) return
+    this.#serve()
+    if (this.#handshakes === undefined) this.#notify()
+    else if (this.#watchers.length > 0) this.#bringThrough()
+    else this.#observed()
+    this.#rest()
+  }
+
+  /** Takes clients for those who watch. */
+  #bringThrough(): void {
+    try {
+      this.#fill()
+    } catch (error) {
+      this.#failure = error
+    }
+    if (this.readAhead || this.#id === -1) this.#notify()
+  }
+
+  /** Serves those who wait, in order, as far as it goes. */
+  #serve(): void {
+    for (let pending = this.#accepts.peek(); pending !== undefined; pending = this.#accepts.peek()) {
+      try {
+        const connection = this.#next()
+        if (connection === undefined) return
+        this.#accepts.shift()
+        pending.resolve(connection)
+      } catch (error) {
+        // A callback may have taken it out.
+        this.#leave(pending)
+        pending.reject(error)
+      }
+    }
+  }
+
+  /**
+   * The next client for a caller; where there is none yet, the listener is reported when there may be. Starts the
+   * handshakes there is room for.
+   */
+  #next(): Connection | undefined {
+    const through = this.#take()
+    if (through !== undefined) return through
+    if (this.#handshakes !== undefined) {
+      this.#fill()
+      return undefined
+    }
+    const connection = this.#fromKernel(true)
+    return connection === undefined ? undefined : this.#accepted(connection)
+  }
+
+  /** A client that is through. */
+  #take(): Connection | undefined {
+    this.checkOpen()
+    if (this.#failure !== undefined) {
+      const failure = this.#failure
+      this.#failure = undefined
+      throw failure
+    }
+    const through = this.#handshakes?.take()
+    if (through === undefined) return undefined
+    this.#observed()
+    return this.#accepted(through)
+  }
+
+  /** Starts the handshakes there is room for, until a callback closes the listener. */
+  #fill(): void {
+    while (this.#id !== -1 && this.#handshakes?.hasRoom === true) {
+      const connection = this.#fromKernel(true)
+      if (connection === undefined) return
+      this.#handshakes.start(connection)
+    }
+  }
+
+  /**
+   * The next connection of the kernel's queue, undefined where it is empty. `report`: or where this turn had its share,
+   * and the next one is reported.
+   */
+  #fromKernel(report: boolean): Connection | undefined {
+    const channel = acceptChannel(this.#id, this.#settings, report)
+    if (typeof channel !== 'number') return connectionOver(channel)
+    if (channel !== WOULD_BLOCK) checkCode(channel)
+    return undefined
+  }
+
+  #accepted(connection: Connection): Connection {
+    this.lastAccepted = connection.peer
+    return connection
+  }
+
+  /** Calls those who watch, once. */
+  #notify(): void {
+    for (const watcher of this.#watchers.splice(0)) watcher()
+    this.#observed()
+  }
+
+  #observed(): void {
+    for (const observer of this.#observers) observer()
+  }
+
+  #leave(pending: Pending<Connection>): void {
+    this.#accepts.remove((other) => other === pending)
+    this.#rest()
+  }
+
+  /** One that nobody waits for may be collected. */
+  #rest(): void {
+    if (this.#id !== -1 && this.#accepts.length === 0 && this.#watchers.length === 0) sources[this.#id] = undefined
+  }
+}

@@ -1,0 +1,116 @@
+import { checkHandshake } from '../authentication/handshakes.ts'
+import type { HandshakeOptions } from '../authentication/handshakes.ts'
+import { checkFlag, checkInteger } from '../base/arguments.ts'
+import { checkConnectionOptions } from '../channel/options.ts'
+import type { ConnectionOptions } from '../channel/options.ts'
+import type { FdLike } from '../descriptors/fd-like.ts'
+import { isListener } from '../descriptors/kind.ts'
+import { OwnedFd, adopting } from '../descriptors/owned-fd.ts'
+import { checkCode, native } from '../native/binding.ts'
+import { realm } from '../native/environment.ts'
+import { Accepting } from './accepting.ts'
+import type { AcceptSettings } from './accepting.ts'
+import { addressDetails, checkAddress, checkPath } from './address.ts'
+import type { Address, InternetTarget, Target, UnixTarget } from './address.ts'
+
+/** Settings of a listener, and of the connections it accepts. */
+export interface ListenerOptions extends ConnectionOptions, HandshakeOptions {
+  /** Connections the kernel queues before {@link Listener.accept} takes them (listen(2)). @defaultValue 511 */
+  readonly backlog?: number | undefined
+  /**
+   * Permissions of the socket file, in place before anyone can connect.
+   * @defaultValue what the umask leaves
+   */
+  readonly mode?: number | undefined
+  /** Whether closing removes the socket file, where it is still the one made here. @defaultValue true */
+  readonly unlink?: boolean | undefined
+  /** Whether a socket file that nobody listens on is replaced. @defaultValue false */
+  readonly replaceStale?: boolean | undefined
+}
+
+interface ListenSettings extends AcceptSettings {
+  readonly backlog: number
+  readonly file: { readonly mode?: number; readonly unlink: boolean; readonly replaceStale: boolean }
+}
+
+/** Where and how to listen; `target` is undefined for a fresh socket file. */
+export interface Listening {
+  readonly target: Target | undefined
+  readonly settings: ListenSettings
+}
+
+/** Checks what `listen` was given. */
+export function checkListening(address: Address | null | undefined, options: ListenerOptions | undefined): Listening {
+  const settings = checkListenerOptions(options)
+  const isFresh = address === undefined || address === null || address === ''
+  return { target: isFresh ? undefined : checkAddress(address), settings }
+}
+
+function checkListenerOptions(options: ListenerOptions = {}): ListenSettings {
+  const connection = checkConnectionOptions(options)
+  const mode = options.mode === undefined ? undefined : checkInteger(options.mode, 'options.mode', 0, 0o7777)
+  return {
+    connection,
+    handshake: checkHandshake(options),
+    backlog: checkInteger(options.backlog, 'options.backlog', 511, 0x7fffffff),
+    file: {
+      ...(mode !== undefined && { mode }),
+      unlink: checkFlag(options.unlink, 'options.unlink', true),
+      replaceStale: checkFlag(options.replaceStale, 'options.replaceStale', false),
+    },
+  }
+}
+
+/** Listens on a host's address, which was looked up. */
+export function listenInternet(hosts: readonly string[], target: InternetTarget, settings: ListenSettings): Accepting {
+  const id = native.listenInternet(realm, hosts[0] as string, target.port, settings.backlog)
+  return accepting(id, target, settings)
+}
+
+/** Listens on anything else. */
+export function listenLocally(
+  target: Exclude<Target, InternetTarget> | undefined,
+  settings: ListenSettings,
+): Accepting {
+  if (target === undefined) return listenTemporary(settings)
+  return target.kind === 'fd' ? listenOnCopy(target.fd, settings) : listenUnix(target, settings)
+}
+
+/** Of somebody's descriptor, who still has it when this fails. */
+export function adoptListener(fd: number | OwnedFd, options: ListenerOptions | undefined): Accepting {
+  return adopt(fd, checkListenerOptions(options))
+}
+
+function adopt(fd: number | OwnedFd, settings: AcceptSettings): Accepting {
+  const id = adopting(fd, 'a listening stream socket', isListener, (number) =>
+    checkCode(native.listenDescriptor(realm, number)),
+  )
+  return new Accepting(id, settings)
+}
+
+function listenOnCopy(fd: FdLike, settings: AcceptSettings): Accepting {
+  const copy = OwnedFd.dup(fd)
+  try {
+    return adopt(copy, settings)
+  } finally {
+    copy.close()
+  }
+}
+
+function listenUnix(target: UnixTarget, settings: ListenSettings): Accepting {
+  return accepting(native.listenUnix(realm, target.path, settings.backlog, settings.file), target, settings)
+}
+
+function listenTemporary(settings: ListenSettings): Accepting {
+  const { mkdtempSync } = process.getBuiltinModule('node:fs')
+  const { tmpdir } = process.getBuiltinModule('node:os')
+  const { join } = process.getBuiltinModule('node:path')
+  const directory = mkdtempSync(join(tmpdir(), 'fdwire-'))
+  const target = checkPath(join(directory, 'listener'), 'path')
+  const file = { ...settings.file, unlink: true, directory }
+  return accepting(native.listenUnix(realm, target.path, settings.backlog, file), target, settings)
+}
+
+function accepting(id: number, target: Target, settings: AcceptSettings): Accepting {
+  return new Accepting(id < 0 ? checkCode(id, addressDetails(target)) : id, settings)
+}
