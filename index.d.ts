@@ -441,11 +441,7 @@ declare class Connection {
   static fromStream(duplex: Duplex, options?: ConnectionOptions): Connection
   /** The descriptor's number, -1 once closed or detached, or over a stream. It stays the connection's. */
   get fd(): number
-  /**
-   * The descriptor's number. Python's `fileno()`.
-   *
-   * @throws `ERR_CLOSED`; `ERR_INVALID_STATE` over a stream.
-   */
+  /** The descriptor's number, or `ERR_CLOSED`, or `ERR_INVALID_STATE` over a stream. Python's `fileno()`. */
   fileno(): number
   /** Whether it was closed, or is about to be. */
   get closed(): boolean
@@ -486,16 +482,13 @@ declare class Connection {
   send(value: unknown, options?: SendValueOptions): Promise<void>
   /** As {@link send}, blocking, as {@link sendBytesSync} does. */
   sendSync(value: unknown, options?: SendValueOptions & SyncOptions): void
-  /**
-   * Sends one descriptor, as Python's `reduction.send_handle`; the caller keeps his. Resolves once the kernel has it.
-   *
-   * @throws as {@link sendFds}
-   */
+  /** Sends one descriptor as {@link sendFds} does. Python's `reduction.send_handle`. */
   sendHandle(fd: FdLike): Promise<void>
   /** As {@link sendHandle}, blocking, as {@link sendBytesSync} does. */
   sendHandleSync(fd: FdLike, options?: SyncOptions): void
   /**
-   * Sends 1 to 253 descriptors in one handle record, as Python's `reduction.sendfds`; the caller keeps his.
+   * Sends 1 to 253 descriptors in one handle record; the caller keeps his. Resolves once the kernel has them. Python's
+   * `reduction.sendfds`.
    *
    * @throws `ERR_FDS_UNSUPPORTED` on TCP and pipes; EBADF, EINVAL for more than 253, ETOOMANYREFS, EMFILE;
    *   `ERR_OUT_OF_RANGE` for none. Nothing is sent then. Otherwise as {@link sendBytes}.
@@ -507,11 +500,10 @@ declare class Connection {
    * Waits for the next message: a new Buffer of 0 to `maxMessageSize` bytes. Descriptors that came with it are closed,
    * with one warning (`FDWIRE_FDS_DISCARDED`). Python's `recv_bytes`.
    *
-   * @throws {@link EOFError} if the peer closed between messages, each time.
-   * @throws `ERR_MESSAGE_TRUNCATED` if it closed inside one; ECONNRESET; `ERR_PROTOCOL`.
+   * @throws {@link EOFError} if the peer closed between messages, each time; `ERR_MESSAGE_TRUNCATED` if inside one.
    * @throws `ERR_MESSAGE_TOO_LARGE` over `maxLength` or `maxMessageSize`: nothing more can be received.
    * @throws `ERR_FDS_COUNT`, `ERR_FDS_TRUNCATED`: descriptors were wrong or lost and are closed; what follows is intact.
-   * @throws `ERR_CLOSED`, `ERR_NOT_READABLE`, {@link TimeoutError}, {@link AbortError}.
+   * @throws `ERR_CLOSED`, `ERR_NOT_READABLE`, {@link TimeoutError}, {@link AbortError}; ECONNRESET; `ERR_PROTOCOL`.
    */
   recvBytes(options?: ReceiveOptions): Promise<Buffer>
   /**
@@ -562,32 +554,34 @@ declare class Connection {
   recvHandle(options?: WaitOptions): Promise<OwnedFd>
   /** As {@link recvHandle}, blocking, as {@link recvBytesSync} does. */
   recvHandleSync(options?: WaitOptions): OwnedFd
-  /**
-   * Waits for 1 to `max` descriptors sent in one record. Python's `reduction.recvfds`.
-   *
-   * @throws as {@link recvHandle}
-   */
+  /** Waits for 1 to `max` descriptors sent in one record, as {@link recvHandle} does. Python's `reduction.recvfds`. */
   recvFds(max: number, options?: WaitOptions): Promise<OwnedFd[]>
   /** As {@link recvFds}, blocking, as {@link recvBytesSync} does. */
   recvFdsSync(max: number, options?: WaitOptions): OwnedFd[]
   /**
-   * Moves a connection to the process at the other end, with its settings (a codec of one's own becomes the receiver's)
-   * and what was read ahead. What it still has queued leaves first. It is closed here once it left.
+   * Moves a connection to the process at the other end, with what was read ahead. There it has the settings of the
+   * connection it comes over, and its own where they are stricter. What it still has queued leaves first. Meanwhile it
+   * cannot be used here, and once it left it is closed.
    *
    * @throws `ERR_INVALID_STATE` while receives wait on it or a large message was received in part; the connection stays
-   *   usable then, as it does when sending fails. `ERR_FDS_UNSUPPORTED` on TCP and pipes. Otherwise as {@link sendBytes}.
+   *   usable then, as it does when sending fails, unless it was closed meanwhile. `ERR_FDS_UNSUPPORTED` on TCP and pipes.
+   *   Otherwise as {@link sendBytes}.
    */
   sendConnection(connection: Connection): Promise<void>
   /**
    * Waits for a connection sent by {@link sendConnection}.
    *
-   * @throws `ERR_PROTOCOL` if the message is no such connection; its descriptors are closed. Otherwise as
-   *   {@link recvBytes}.
+   * @throws `ERR_PROTOCOL` if it is none; its descriptors are closed. Otherwise as {@link recvBytes}.
    */
   recvConnection(options?: WaitOptions): Promise<Connection>
   /** As {@link recvConnection}, blocking, as {@link recvBytesSync} does. */
   recvConnectionSync(options?: WaitOptions): Connection
-  /** As {@link sendConnection}, blocking, as {@link sendBytesSync} does. */
+  /**
+   * As {@link sendConnection}, blocking, as {@link sendBytesSync} does.
+   *
+   * @throws {@link TimeoutError}: when what the connection has queued is still there nothing happened; otherwise it leaves
+   *   later, as any message that stays queued, and is closed here.
+   */
   sendConnectionSync(connection: Connection, options?: SyncOptions): void
   /**
    * Whether a receive would find something: data, the peer's end, or an error. Waits `timeout` milliseconds for it, not
@@ -598,9 +592,7 @@ declare class Connection {
   poll(timeout?: number | null | WaitOptions): Promise<boolean>
   /** As {@link poll}, blocking. A signal is looked at only once, before. */
   pollSync(timeout?: number | null | WaitOptions): boolean
-  /**
-   * Messages until the peer closes. Leaving the loop keeps the connection open.
-   */
+  /** Messages until the peer closes. Leaving the loop keeps the connection open. */
   [Symbol.asyncIterator](): AsyncIterableIterator<Message, undefined>
   /**
    * Takes the descriptor out of the connection, which is closed then.
@@ -617,6 +609,7 @@ declare class Connection {
    * As {@link close}, blocking until the kernel has what was sent, or cannot have it any more.
    *
    * @throws {@link TimeoutError} when `timeout` is over; the connection is closed then, and what was queued lost.
+   * @throws `ERR_INVALID_STATE` over a stream that has not taken all that was sent, or while it is moved: nothing happens.
    */
   closeSync(options?: SyncOptions): void
   /** Closes the connection at once. Pending sends and receives reject with `ERR_CLOSED`. */

@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream'
+import { invalidArgumentType, invalidArgumentValue } from '../base/errors.ts'
 import { isStream } from '../descriptors/kind.ts'
 import type { FdKind } from '../descriptors/kind.ts'
 import { adopting } from '../descriptors/owned-fd.ts'
@@ -62,6 +63,12 @@ export function adoptChannel(fd: number | OwnedFd, settings: ConnectionSettings,
 
 /** Over a Duplex, which is its own from now on. */
 export function streamChannel(duplex: Duplex, settings: ConnectionSettings): Channel {
+  if (typeof (duplex as Duplex | null)?.read !== 'function' || typeof duplex.write !== 'function') {
+    throw invalidArgumentType('duplex', 'a Duplex', duplex)
+  }
+  if (duplex.readableObjectMode || duplex.writableObjectMode || duplex.readableEncoding) {
+    throw invalidArgumentValue('duplex', 'is not a Duplex of bytes')
+  }
   const id = native.connectionOpenStream(realm, settings.maxMessageSize, settings.flags)
   return checkChannel(id, settings, { peer: '', duplex })
 }

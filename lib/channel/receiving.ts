@@ -1,28 +1,14 @@
-import { checkBytes, checkInteger, checkOptions } from '../base/arguments.ts'
-import { AbortError, invalidArgumentType } from '../base/errors.ts'
+import { checkInteger } from '../base/arguments.ts'
+import { AbortError } from '../base/errors.ts'
 import { checkLimits, checkPositional, forEver } from '../base/limits.ts'
 import type { WaitOptions } from '../base/limits.ts'
-import type { OwnedFd } from '../descriptors/owned-fd.ts'
-import { native } from '../native/binding.ts'
 import type { Channel } from './channel.ts'
 import { blocked } from './inbox.ts'
 import type { Message, Receiving, Take } from './inbox.ts'
-import type { ReceiveIntoOptions, ReceiveManyOptions } from './options.ts'
+import type { ReceiveManyOptions } from './options.ts'
+import type { TakeOf } from './take.ts'
 
 const anything: Receiving = { limits: forEver, maxLength: Infinity, max: Infinity }
-
-/** The next message. */
-export const takeBytes: Take<Buffer> = (inbox, maxLength) => inbox.takeBytes(maxLength)
-/** The next message and its descriptors. */
-export const takeMessage: Take<Message> = (inbox, maxLength) => inbox.takeMessage(maxLength)
-/** All messages that are here. */
-export const takeMany: Take<Message[]> = (inbox, maxLength, max) => inbox.takeMany(maxLength, max)
-
-/** The one descriptor of a record. */
-export const takeHandle: Take<OwnedFd> = (inbox) => {
-  const fds = inbox.takeRecord(1)
-  return fds === blocked ? blocked : (fds[0] as OwnedFd)
-}
 
 /** The next message, or the end. */
 const takeNext: Take<IteratorResult<Message, undefined>> = (inbox) => {
@@ -40,8 +26,6 @@ function checkReceive(channel: Channel, options: ReceiveManyOptions | undefined)
     max: checkInteger(options.max, 'options.max', Infinity, Infinity, 1),
   }
 }
-
-type TakeOf<T> = (channel: Channel) => Take<T>
 
 /** Takes what there is, or waits behind those that wait already; rejects for what is wrong with the arguments, too. */
 export function receive<T>(
@@ -78,35 +62,6 @@ export function receiveBy<T>(
     return receive(channel, call, options, takeOf(channel))
   } catch (error) {
     return Promise.reject(error)
-  }
-}
-
-/** The next message into a caller's buffer: its length. */
-export function takeInto(buffer: unknown, options: ReceiveIntoOptions | undefined): TakeOf<number> {
-  return (channel) => {
-    channel.checkReadable()
-    checkOptions(options)
-    const bytes = checkBytes(buffer, 'buffer')
-    const offset = checkInteger(options?.offset, 'options.offset', 0, bytes.length)
-    return (inbox) => inbox.takeInto(bytes, offset)
-  }
-}
-
-/** A record of at most `max` descriptors. */
-export function takeRecord(max: number): TakeOf<OwnedFd[]> {
-  return (channel) => {
-    channel.checkReadable()
-    if (max === undefined) throw invalidArgumentType('max', 'a number', max)
-    const most = Math.min(checkInteger(max, 'max', 0, Number.MAX_SAFE_INTEGER, 1), native.MAX_UNCLAIMED)
-    return (inbox) => inbox.takeRecord(most)
-  }
-}
-
-/** The next message, decoded. */
-export function takeValue<T>(channel: Channel): Take<T> {
-  return (inbox, maxLength) => {
-    const data = inbox.takeBytes(maxLength)
-    return data === blocked ? blocked : (channel.settings.codec.decode(data) as T)
   }
 }
 

@@ -1,13 +1,13 @@
 import type { Duplex } from 'node:stream'
 import { inspectable, show } from '../base/inspect.ts'
-import { illegalConstructor, invalidArgumentType, invalidArgumentValue } from '../base/errors.ts'
+import { illegalConstructor, invalidArgumentType } from '../base/errors.ts'
 import { checkLimits } from '../base/limits.ts'
 import type { WaitOptions } from '../base/limits.ts'
 import { readiness } from '../base/read-ahead.ts'
 import type { Readiness } from '../base/read-ahead.ts'
 import { Channel } from '../channel/channel.ts'
 import type { Message } from '../channel/inbox.ts'
-import * as moving from '../channel/moving.ts'
+import { sendConnection, sendConnectionSync, takeConnection } from '../channel/moving.ts'
 import { adoptChannel, streamChannel } from '../channel/open.ts'
 import { checkConnectionOptions } from '../channel/options.ts'
 import type {
@@ -19,8 +19,9 @@ import type {
   SendValueOptions,
   SyncOptions,
 } from '../channel/options.ts'
-import * as receiving from '../channel/receiving.ts'
+import { Messages, poll, pollSync, receive, receiveBy, receiveSync } from '../channel/receiving.ts'
 import * as sending from '../channel/sending.ts'
+import * as take from '../channel/take.ts'
 import type { FdLike } from '../descriptors/fd-like.ts'
 import { registerConversion, wrapFd } from '../descriptors/owned-fd.ts'
 import type { OwnedFd } from '../descriptors/owned-fd.ts'
@@ -41,7 +42,9 @@ export let connectionOver: (channel: Channel) => Connection
  */
 export class Connection {
   static {
-    inspectable(this.prototype, (object) => object.#describe())
+    inspectable(this.prototype, ({ closed, fd, peer }) => {
+      return `Connection { fd: ${fd}, ${closed ? 'closed' : `peer: ${show(peer)}`} }`
+    })
     channelOf = (connection) => connection.#channel
     connectionOver = (channel) => new Connection(channel)
     registerConversion('toConnection', Connection.fromFd)
@@ -73,14 +76,7 @@ export class Connection {
    * @throws `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`; `ERR_INVALID_ARG_VALUE` for a Duplex of objects or text.
    */
   static fromStream(duplex: Duplex, options?: ConnectionOptions): Connection {
-    const settings = checkConnectionOptions(options)
-    if (typeof (duplex as Duplex | null)?.read !== 'function' || typeof duplex.write !== 'function') {
-      throw invalidArgumentType('duplex', 'a Duplex', duplex)
-    }
-    if (duplex.readableObjectMode || duplex.writableObjectMode || duplex.readableEncoding) {
-      throw invalidArgumentValue('duplex', 'is not a Duplex of bytes')
-    }
-    return new Connection(streamChannel(duplex, settings))
+    return new Connection(streamChannel(duplex, checkConnectionOptions(options)))
   }
 
   /** The descriptor's number, -1 once closed or detached, or over a stream. It stays the connection's. */
@@ -88,11 +84,7 @@ export class Connection {
     return this.#channel.fd
   }
 
-  /**
-   * The descriptor's number. Python's `fileno()`.
-   *
-   * @throws `ERR_CLOSED`; `ERR_INVALID_STATE` over a stream.
-   */
+  /** The descriptor's number, or `ERR_CLOSED`, or `ERR_INVALID_STATE` over a stream. Python's `fileno()`. */
   fileno(): number {
     this.#channel.checkDescriptor()
     return this.#channel.fd
@@ -175,11 +167,7 @@ export class Connection {
     sending.sendValueSync(this.#channel, value, options)
   }
 
-  /**
-   * Sends one descriptor, as Python's `reduction.send_handle`; the caller keeps his. Resolves once the kernel has it.
-   *
-   * @throws as {@link sendFds}
-   */
+  /** Sends one descriptor as {@link sendFds} does. Python's `reduction.send_handle`. */
   sendHandle(fd: FdLike): Promise<void> {
     return sending.sendRecord(this.#channel, [fd], 'fd')
   }
@@ -190,7 +178,8 @@ export class Connection {
   }
 
   /**
-   * Sends 1 to 253 descriptors in one handle record, as Python's `reduction.sendfds`; the caller keeps his.
+   * Sends 1 to 253 descriptors in one handle record; the caller keeps his. Resolves once the kernel has them. Python's
+   * `reduction.sendfds`.
    *
    * @throws `ERR_FDS_UNSUPPORTED` on TCP and pipes; EBADF, EINVAL for more than 253, ETOOMANYREFS, EMFILE;
    *   `ERR_OUT_OF_RANGE` for none. Nothing is sent then. Otherwise as {@link sendBytes}.
@@ -208,14 +197,13 @@ export class Connection {
    * Waits for the next message: a new Buffer of 0 to `maxMessageSize` bytes. Descriptors that came with it are closed,
    * with one warning (`FDWIRE_FDS_DISCARDED`). Python's `recv_bytes`.
    *
-   * @throws {@link EOFError} if the peer closed between messages, each time.
-   * @throws `ERR_MESSAGE_TRUNCATED` if it closed inside one; ECONNRESET; `ERR_PROTOCOL`.
+   * @throws {@link EOFError} if the peer closed between messages, each time; `ERR_MESSAGE_TRUNCATED` if inside one.
    * @throws `ERR_MESSAGE_TOO_LARGE` over `maxLength` or `maxMessageSize`: nothing more can be received.
    * @throws `ERR_FDS_COUNT`, `ERR_FDS_TRUNCATED`: descriptors were wrong or lost and are closed; what follows is intact.
-   * @throws `ERR_CLOSED`, `ERR_NOT_READABLE`, {@link TimeoutError}, {@link AbortError}.
+   * @throws `ERR_CLOSED`, `ERR_NOT_READABLE`, {@link TimeoutError}, {@link AbortError}; ECONNRESET; `ERR_PROTOCOL`.
    */
   recvBytes(options?: ReceiveOptions): Promise<Buffer> {
-    return receiving.receive(this.#channel, 'recvBytes', options, receiving.takeBytes)
+    return receive(this.#channel, 'recvBytes', options, take.bytes)
   }
 
   /**
@@ -224,7 +212,7 @@ export class Connection {
    * @throws `ERR_INVALID_STATE` beside a receive that waits; otherwise as {@link recvBytes}.
    */
   recvBytesSync(options?: ReceiveOptions): Buffer {
-    return receiving.receiveSync(this.#channel, 'recvBytesSync', options, receiving.takeBytes)
+    return receiveSync(this.#channel, 'recvBytesSync', options, take.bytes)
   }
 
   /**
@@ -233,12 +221,12 @@ export class Connection {
    * @throws what the codec throws; the message is consumed. Otherwise as {@link recvBytes}.
    */
   recv<T = unknown>(options?: ReceiveOptions): Promise<T> {
-    return receiving.receive(this.#channel, 'recv', options, receiving.takeValue<T>(this.#channel))
+    return receive(this.#channel, 'recv', options, take.value<T>(this.#channel))
   }
 
   /** As {@link recv}, blocking, as {@link recvBytesSync} does. */
   recvSync<T = unknown>(options?: ReceiveOptions): T {
-    return receiving.receiveSync(this.#channel, 'recvSync', options, receiving.takeValue<T>(this.#channel))
+    return receiveSync(this.#channel, 'recvSync', options, take.value<T>(this.#channel))
   }
 
   /**
@@ -248,17 +236,12 @@ export class Connection {
    * @throws {@link BufferTooShort} with the message in `data` when it does not fit; otherwise as {@link recvBytes}.
    */
   recvBytesInto(buffer: NodeJS.ArrayBufferView | ArrayBufferLike, options?: ReceiveIntoOptions): Promise<number> {
-    return receiving.receiveBy(this.#channel, 'recvBytesInto', options, receiving.takeInto(buffer, options))
+    return receiveBy(this.#channel, 'recvBytesInto', options, take.into(buffer, options))
   }
 
   /** As {@link recvBytesInto}, blocking, as {@link recvBytesSync} does. */
   recvBytesIntoSync(buffer: NodeJS.ArrayBufferView | ArrayBufferLike, options?: ReceiveIntoOptions): number {
-    return receiving.receiveSync(
-      this.#channel,
-      'recvBytesIntoSync',
-      options,
-      receiving.takeInto(buffer, options)(this.#channel),
-    )
+    return receiveSync(this.#channel, 'recvBytesIntoSync', options, take.into(buffer, options)(this.#channel))
   }
 
   /**
@@ -267,12 +250,12 @@ export class Connection {
    * @throws as {@link recvBytes}
    */
   recvMessage(options?: ReceiveOptions): Promise<Message> {
-    return receiving.receive(this.#channel, 'recvMessage', options, receiving.takeMessage)
+    return receive(this.#channel, 'recvMessage', options, take.message)
   }
 
   /** As {@link recvMessage}, blocking, as {@link recvBytesSync} does. */
   recvMessageSync(options?: ReceiveOptions): Message {
-    return receiving.receiveSync(this.#channel, 'recvMessageSync', options, receiving.takeMessage)
+    return receiveSync(this.#channel, 'recvMessageSync', options, take.message)
   }
 
   /**
@@ -281,12 +264,12 @@ export class Connection {
    * @throws as {@link recvBytes}; what goes wrong behind a message is thrown by the next receive.
    */
   recvMany(options?: ReceiveManyOptions): Promise<Message[]> {
-    return receiving.receive(this.#channel, 'recvMany', options, receiving.takeMany)
+    return receive(this.#channel, 'recvMany', options, take.many)
   }
 
   /** As {@link recvMany}, blocking until there is one, as {@link recvBytesSync} does. */
   recvManySync(options?: ReceiveManyOptions): Message[] {
-    return receiving.receiveSync(this.#channel, 'recvManySync', options, receiving.takeMany)
+    return receiveSync(this.#channel, 'recvManySync', options, take.many)
   }
 
   /**
@@ -296,26 +279,22 @@ export class Connection {
    * @throws `ERR_INVALID_STATE` inside a message that an earlier receive left unfinished; otherwise as {@link recvBytes}.
    */
   recvHandle(options?: WaitOptions): Promise<OwnedFd> {
-    return receiving.receive(this.#channel, 'recvHandle', options, receiving.takeHandle)
+    return receive(this.#channel, 'recvHandle', options, take.handle)
   }
 
   /** As {@link recvHandle}, blocking, as {@link recvBytesSync} does. */
   recvHandleSync(options?: WaitOptions): OwnedFd {
-    return receiving.receiveSync(this.#channel, 'recvHandleSync', options, receiving.takeHandle)
+    return receiveSync(this.#channel, 'recvHandleSync', options, take.handle)
   }
 
-  /**
-   * Waits for 1 to `max` descriptors sent in one record. Python's `reduction.recvfds`.
-   *
-   * @throws as {@link recvHandle}
-   */
+  /** Waits for 1 to `max` descriptors sent in one record, as {@link recvHandle} does. Python's `reduction.recvfds`. */
   recvFds(max: number, options?: WaitOptions): Promise<OwnedFd[]> {
-    return receiving.receiveBy(this.#channel, 'recvFds', options, receiving.takeRecord(max))
+    return receiveBy(this.#channel, 'recvFds', options, take.record(max))
   }
 
   /** As {@link recvFds}, blocking, as {@link recvBytesSync} does. */
   recvFdsSync(max: number, options?: WaitOptions): OwnedFd[] {
-    return receiving.receiveSync(this.#channel, 'recvFdsSync', options, receiving.takeRecord(max)(this.#channel))
+    return receiveSync(this.#channel, 'recvFdsSync', options, take.record(max)(this.#channel))
   }
 
   /**
@@ -327,34 +306,22 @@ export class Connection {
    *   usable then, as it does when sending fails, unless it was closed meanwhile. `ERR_FDS_UNSUPPORTED` on TCP and pipes.
    *   Otherwise as {@link sendBytes}.
    */
-  sendConnection(connection: Connection): Promise<void> {
-    if (!(connection instanceof Connection)) return Promise.reject(noConnection(connection))
-    return moving.sendConnection(this.#channel, connection.#channel)
+  async sendConnection(connection: Connection): Promise<void> {
+    return sendConnection(this.#channel, checkConnection(connection))
   }
 
   /**
    * Waits for a connection sent by {@link sendConnection}.
    *
-   * @throws `ERR_PROTOCOL` if the message is no such connection; its descriptors are closed. Otherwise as
-   *   {@link recvBytes}.
+   * @throws `ERR_PROTOCOL` if it is none; its descriptors are closed. Otherwise as {@link recvBytes}.
    */
   recvConnection(options?: WaitOptions): Promise<Connection> {
-    return receiving.receive(
-      this.#channel,
-      'recvConnection',
-      options,
-      moving.takeConnection(this.#channel, connectionOver),
-    )
+    return receive(this.#channel, 'recvConnection', options, takeConnection(this.#channel, connectionOver))
   }
 
   /** As {@link recvConnection}, blocking, as {@link recvBytesSync} does. */
   recvConnectionSync(options?: WaitOptions): Connection {
-    return receiving.receiveSync(
-      this.#channel,
-      'recvConnectionSync',
-      options,
-      moving.takeConnection(this.#channel, connectionOver),
-    )
+    return receiveSync(this.#channel, 'recvConnectionSync', options, takeConnection(this.#channel, connectionOver))
   }
 
   /**
@@ -364,8 +331,7 @@ export class Connection {
    *   later, as any message that stays queued, and is closed here.
    */
   sendConnectionSync(connection: Connection, options?: SyncOptions): void {
-    if (!(connection instanceof Connection)) throw noConnection(connection)
-    moving.sendConnectionSync(this.#channel, connection.#channel, options)
+    sendConnectionSync(this.#channel, checkConnection(connection), options)
   }
 
   /**
@@ -375,19 +341,17 @@ export class Connection {
    * @throws `ERR_CLOSED`, `ERR_NOT_READABLE`, {@link AbortError}; `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`.
    */
   poll(timeout?: number | null | WaitOptions): Promise<boolean> {
-    return receiving.poll(this.#channel, timeout)
+    return poll(this.#channel, timeout)
   }
 
   /** As {@link poll}, blocking. A signal is looked at only once, before. */
   pollSync(timeout?: number | null | WaitOptions): boolean {
-    return receiving.pollSync(this.#channel, timeout)
+    return pollSync(this.#channel, timeout)
   }
 
-  /**
-   * Messages until the peer closes. Leaving the loop keeps the connection open.
-   */
+  /** Messages until the peer closes. Leaving the loop keeps the connection open. */
   [Symbol.asyncIterator](): AsyncIterableIterator<Message, undefined> {
-    return new receiving.Messages(this.#channel)
+    return new Messages(this.#channel)
   }
 
   /**
@@ -434,13 +398,9 @@ export class Connection {
   get [readiness](): Readiness {
     return this.#channel.inbox
   }
-
-  #describe(): string {
-    const state = this.closed ? 'closed' : `peer: ${show(this.peer)}`
-    return `Connection { fd: ${this.fd}, ${state} }`
-  }
 }
 
-function noConnection(value: unknown): Error {
-  return invalidArgumentType('connection', 'a Connection', value)
+function checkConnection(value: Connection): Channel {
+  if (!(value instanceof Connection)) throw invalidArgumentType('connection', 'a Connection', value)
+  return channelOf(value)
 }
