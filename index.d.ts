@@ -383,7 +383,8 @@ declare class OwnedFd {
   /**
    * A `net.Socket` that owns the descriptor: a connected stream socket or a pipe.
    *
-   * @throws `ERR_INVALID_FD_TYPE` for anything else, `ERR_CLOSED`; the descriptor stays here then.
+   * @throws `ERR_INVALID_FD_TYPE` for anything else, `ERR_CLOSED`, `ERR_FEATURE_UNAVAILABLE_ON_PLATFORM` on Bun; the
+   * descriptor stays here then.
    */
   toSocket(options?: Omit<SocketConstructorOpts, 'fd'>): Socket
   /**
@@ -414,8 +415,7 @@ interface Message {
 
 /**
  * Framed messages over a stream socket, pipe or terminal, byte for byte as Python's
- * `multiprocessing.connection.Connection`. Made by {@link connect}, {@link pipe}, a `Listener` or
- * {@link Connection.fromFd}.
+ * `multiprocessing.connection.Connection`. Made by {@link connect}, {@link pipe}, a `Listener`, {@link Connection.fromFd}.
  *
  * Receives may wait beside each other and are served in order. Nothing is read until somebody asks. A pending operation
  * keeps the process alive, an idle connection does not. A collected connection is closed.
@@ -425,8 +425,7 @@ declare class Connection {
   private constructor()
   /**
    * Adopts a connected stream socket, a pipe's end or a terminal: a number, or an OwnedFd, which is consumed. It becomes
-   * close-on-exec; nothing else about it changes. When this throws, the descriptor is where it was. Python's
-   * `Connection(fd)`.
+   * close-on-exec; nothing else changes. When this throws, the descriptor is where it was. Python's `Connection(fd)`.
    *
    * @throws `ERR_INVALID_FD_TYPE`; EBADF; `ERR_CLOSED`; `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`.
    */
@@ -469,9 +468,8 @@ declare class Connection {
    */
   sendBytes(data: NodeJS.ArrayBufferView | ArrayBufferLike, options?: SendOptions): Promise<void>
   /**
-   * As {@link sendBytes}, blocking; goes behind what is queued, and waits for that too.
-   *
-   * @throws {@link TimeoutError}, the message staying queued; otherwise as {@link sendBytes}.
+   * As {@link sendBytes}, blocking; goes behind what is queued, and waits for that too. When that takes too long
+   * ({@link TimeoutError}) the message stays queued.
    */
   sendBytesSync(data: NodeJS.ArrayBufferView | ArrayBufferLike, options?: SendOptions & SyncOptions): void
   /**
@@ -487,8 +485,7 @@ declare class Connection {
   /** As {@link sendHandle}, blocking, as {@link sendBytesSync} does. */
   sendHandleSync(fd: FdLike, options?: SyncOptions): void
   /**
-   * Sends 1 to 253 descriptors in one handle record; the caller keeps his. Resolves once the kernel has them. Python's
-   * `reduction.sendfds`.
+   * Sends 1 to 253 descriptors in one handle record, as Python's `reduction.sendfds`; the caller keeps his.
    *
    * @throws `ERR_FDS_UNSUPPORTED` on TCP and pipes; EBADF, EINVAL for more than 253, ETOOMANYREFS, EMFILE;
    *   `ERR_OUT_OF_RANGE` for none. Nothing is sent then. Otherwise as {@link sendBytes}.
@@ -496,6 +493,8 @@ declare class Connection {
   sendFds(fds: readonly FdLike[]): Promise<void>
   /** As {@link sendFds}, blocking, as {@link sendBytesSync} does. */
   sendFdsSync(fds: readonly FdLike[], options?: SyncOptions): void
+  /** Resolves when the kernel has all that was sent so far; rejects as the sends did, none of which need be awaited. */
+  flush(): Promise<void>
   /**
    * Waits for the next message: a new Buffer of 0 to `maxMessageSize` bytes. Descriptors that came with it are closed,
    * with one warning (`FDWIRE_FDS_DISCARDED`). Python's `recv_bytes`.
@@ -529,11 +528,7 @@ declare class Connection {
   recvBytesInto(buffer: NodeJS.ArrayBufferView | ArrayBufferLike, options?: ReceiveIntoOptions): Promise<number>
   /** As {@link recvBytesInto}, blocking, as {@link recvBytesSync} does. */
   recvBytesIntoSync(buffer: NodeJS.ArrayBufferView | ArrayBufferLike, options?: ReceiveIntoOptions): number
-  /**
-   * Waits for the next message and the descriptors sent with it. Each belongs to the caller and is close-on-exec.
-   *
-   * @throws as {@link recvBytes}
-   */
+  /** As {@link recvBytes}, with the descriptors that were sent with it: the caller's, and close-on-exec. */
   recvMessage(options?: ReceiveOptions): Promise<Message>
   /** As {@link recvMessage}, blocking, as {@link recvBytesSync} does. */
   recvMessageSync(options?: ReceiveOptions): Message
@@ -559,13 +554,12 @@ declare class Connection {
   /** As {@link recvFds}, blocking, as {@link recvBytesSync} does. */
   recvFdsSync(max: number, options?: WaitOptions): OwnedFd[]
   /**
-   * Moves a connection to the process at the other end, with what was read ahead. There it has the settings of the
-   * connection it comes over, and its own where they are stricter. What it still has queued leaves first. Meanwhile it
+   * Moves a connection, with what was read ahead, to the process at the other end. There it has the settings of the
+   * connection it comes over, and its own as far as they are stricter. What it has queued leaves first; meanwhile it
    * cannot be used here, and once it left it is closed.
    *
-   * @throws `ERR_INVALID_STATE` while receives wait on it or a large message was received in part; the connection stays
-   *   usable then, as it does when sending fails, unless it was closed meanwhile. `ERR_FDS_UNSUPPORTED` on TCP and pipes.
-   *   Otherwise as {@link sendBytes}.
+   * @throws `ERR_INVALID_STATE` while receives wait on it or a large message was received in part, `ERR_FDS_UNSUPPORTED` on
+   *   TCP and pipes, otherwise as {@link sendBytes}. It stays usable then, unless it was closed meanwhile.
    */
   sendConnection(connection: Connection): Promise<void>
   /**
@@ -579,8 +573,7 @@ declare class Connection {
   /**
    * As {@link sendConnection}, blocking, as {@link sendBytesSync} does.
    *
-   * @throws {@link TimeoutError}: when what the connection has queued is still there nothing happened; otherwise it leaves
-   *   later, as any message that stays queued, and is closed here.
+   * @throws {@link TimeoutError}: nothing happened while its own sends are queued; else it leaves later, and is closed here.
    */
   sendConnectionSync(connection: Connection, options?: SyncOptions): void
   /**

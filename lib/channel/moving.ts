@@ -6,7 +6,7 @@ import type { Channel } from './channel.ts'
 import { blocked } from './inbox.ts'
 import type { Take } from './inbox.ts'
 import { decodeMoved, encodeMoved } from './moved.ts'
-import { adoptChannel, carriesMessages } from './open.ts'
+import { adoptWith, carriesMessages } from './open.ts'
 import type { SyncOptions } from './options.ts'
 import { sendMessage, sendMessageSync } from './sending.ts'
 
@@ -81,7 +81,7 @@ export function takeConnection<T>(carrier: Channel, make: (channel: Channel) => 
       if (own === undefined || !carriesMessages(own.fd, own.kind)) {
         throw new CodedError('ERR_PROTOCOL', 'A connection came without its descriptor')
       }
-      const channel = adoptChannel(own, settings, peer)
+      const channel = adoptWith(own, settings, peer)
       const numbers = others.map(surrenderFd)
       const code = native.connectionImport(channel.id, { ...readAhead, tags: [...readAhead.tags], fds: numbers })
       if (code === 0) return make(channel)

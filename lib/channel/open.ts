@@ -8,7 +8,8 @@ import type { PeerAddress } from '../descriptors/peer.ts'
 import { hot, native } from '../native/binding.ts'
 import { realm, report } from '../native/environment.ts'
 import { Channel, checkChannel } from './channel.ts'
-import type { ConnectionSettings } from './options.ts'
+import { checkConnectionOptions } from './options.ts'
+import type { ConnectionOptions, ConnectionSettings } from './options.ts'
 
 const { FLAG_NAMED, REPORT_FLAGS } = native
 
@@ -56,13 +57,19 @@ export function openFreshChannel(fd: number, settings: ConnectionSettings, peer:
 }
 
 /** Of somebody's descriptor, who still has it when this fails. */
-export function adoptChannel(fd: number | OwnedFd, settings: ConnectionSettings, peer?: PeerAddress): Channel {
+export function adoptChannel(fd: number | OwnedFd, options: ConnectionOptions | undefined): Channel {
+  return adoptWith(fd, checkConnectionOptions(options))
+}
+
+/** The same with checked settings. */
+export function adoptWith(fd: number | OwnedFd, settings: ConnectionSettings, peer?: PeerAddress): Channel {
   const what = 'a stream socket, a pipe or a terminal'
   return adopting(fd, what, carriesMessages, (number) => openChannel(number, settings, peer))
 }
 
 /** Over a Duplex, which is its own from now on. */
-export function streamChannel(duplex: Duplex, settings: ConnectionSettings): Channel {
+export function streamChannel(duplex: Duplex, options: ConnectionOptions | undefined): Channel {
+  const settings = checkConnectionOptions(options)
   if (typeof (duplex as Duplex | null)?.read !== 'function' || typeof duplex.write !== 'function') {
     throw invalidArgumentType('duplex', 'a Duplex', duplex)
   }

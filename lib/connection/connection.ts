@@ -9,7 +9,6 @@ import { Channel } from '../channel/channel.ts'
 import type { Message } from '../channel/inbox.ts'
 import { sendConnection, sendConnectionSync, takeConnection } from '../channel/moving.ts'
 import { adoptChannel, streamChannel } from '../channel/open.ts'
-import { checkConnectionOptions } from '../channel/options.ts'
 import type {
   ConnectionOptions,
   ReceiveIntoOptions,
@@ -27,15 +26,13 @@ import { registerConversion, wrapFd } from '../descriptors/owned-fd.ts'
 import type { OwnedFd } from '../descriptors/owned-fd.ts'
 import type { PeerAddress, PeerCredentials } from '../descriptors/peer.ts'
 
-/** The channel of a connection. */
+/** For those beside this file: the channel of a connection, and a connection over a channel. */
 export let channelOf: (connection: Connection) => Channel
-/** A connection over a channel of its own. */
 export let connectionOver: (channel: Channel) => Connection
 
 /**
  * Framed messages over a stream socket, pipe or terminal, byte for byte as Python's
- * `multiprocessing.connection.Connection`. Made by {@link connect}, {@link pipe}, a `Listener` or
- * {@link Connection.fromFd}.
+ * `multiprocessing.connection.Connection`. Made by {@link connect}, {@link pipe}, a `Listener`, {@link Connection.fromFd}.
  *
  * Receives may wait beside each other and are served in order. Nothing is read until somebody asks. A pending operation
  * keeps the process alive, an idle connection does not. A collected connection is closed.
@@ -59,13 +56,12 @@ export class Connection {
 
   /**
    * Adopts a connected stream socket, a pipe's end or a terminal: a number, or an OwnedFd, which is consumed. It becomes
-   * close-on-exec; nothing else about it changes. When this throws, the descriptor is where it was. Python's
-   * `Connection(fd)`.
+   * close-on-exec; nothing else changes. When this throws, the descriptor is where it was. Python's `Connection(fd)`.
    *
    * @throws `ERR_INVALID_FD_TYPE`; EBADF; `ERR_CLOSED`; `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`.
    */
   static fromFd(fd: number | OwnedFd, options?: ConnectionOptions): Connection {
-    return new Connection(adoptChannel(fd, checkConnectionOptions(options)))
+    return new Connection(adoptChannel(fd, options))
   }
 
   /**
@@ -76,7 +72,7 @@ export class Connection {
    * @throws `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`; `ERR_INVALID_ARG_VALUE` for a Duplex of objects or text.
    */
   static fromStream(duplex: Duplex, options?: ConnectionOptions): Connection {
-    return new Connection(streamChannel(duplex, checkConnectionOptions(options)))
+    return new Connection(streamChannel(duplex, options))
   }
 
   /** The descriptor's number, -1 once closed or detached, or over a stream. It stays the connection's. */
@@ -145,9 +141,8 @@ export class Connection {
   }
 
   /**
-   * As {@link sendBytes}, blocking; goes behind what is queued, and waits for that too.
-   *
-   * @throws {@link TimeoutError}, the message staying queued; otherwise as {@link sendBytes}.
+   * As {@link sendBytes}, blocking; goes behind what is queued, and waits for that too. When that takes too long
+   * ({@link TimeoutError}) the message stays queued.
    */
   sendBytesSync(data: NodeJS.ArrayBufferView | ArrayBufferLike, options?: SendOptions & SyncOptions): void {
     sending.sendMessageSync(this.#channel, data, options)
@@ -178,8 +173,7 @@ export class Connection {
   }
 
   /**
-   * Sends 1 to 253 descriptors in one handle record; the caller keeps his. Resolves once the kernel has them. Python's
-   * `reduction.sendfds`.
+   * Sends 1 to 253 descriptors in one handle record, as Python's `reduction.sendfds`; the caller keeps his.
    *
    * @throws `ERR_FDS_UNSUPPORTED` on TCP and pipes; EBADF, EINVAL for more than 253, ETOOMANYREFS, EMFILE;
    *   `ERR_OUT_OF_RANGE` for none. Nothing is sent then. Otherwise as {@link sendBytes}.
@@ -191,6 +185,11 @@ export class Connection {
   /** As {@link sendFds}, blocking, as {@link sendBytesSync} does. */
   sendFdsSync(fds: readonly FdLike[], options?: SyncOptions): void {
     sending.sendRecordSync(this.#channel, fds, 'fds', options)
+  }
+
+  /** Resolves when the kernel has all that was sent so far; rejects as the sends did, none of which need be awaited. */
+  flush(): Promise<void> {
+    return this.#channel.flush()
   }
 
   /**
@@ -244,11 +243,7 @@ export class Connection {
     return receiveSync(this.#channel, 'recvBytesIntoSync', options, take.into(buffer, options)(this.#channel))
   }
 
-  /**
-   * Waits for the next message and the descriptors sent with it. Each belongs to the caller and is close-on-exec.
-   *
-   * @throws as {@link recvBytes}
-   */
+  /** As {@link recvBytes}, with the descriptors that were sent with it: the caller's, and close-on-exec. */
   recvMessage(options?: ReceiveOptions): Promise<Message> {
     return receive(this.#channel, 'recvMessage', options, take.message)
   }
@@ -298,13 +293,12 @@ export class Connection {
   }
 
   /**
-   * Moves a connection to the process at the other end, with what was read ahead. There it has the settings of the
-   * connection it comes over, and its own where they are stricter. What it still has queued leaves first. Meanwhile it
+   * Moves a connection, with what was read ahead, to the process at the other end. There it has the settings of the
+   * connection it comes over, and its own as far as they are stricter. What it has queued leaves first; meanwhile it
    * cannot be used here, and once it left it is closed.
    *
-   * @throws `ERR_INVALID_STATE` while receives wait on it or a large message was received in part; the connection stays
-   *   usable then, as it does when sending fails, unless it was closed meanwhile. `ERR_FDS_UNSUPPORTED` on TCP and pipes.
-   *   Otherwise as {@link sendBytes}.
+   * @throws `ERR_INVALID_STATE` while receives wait on it or a large message was received in part, `ERR_FDS_UNSUPPORTED` on
+   *   TCP and pipes, otherwise as {@link sendBytes}. It stays usable then, unless it was closed meanwhile.
    */
   async sendConnection(connection: Connection): Promise<void> {
     return sendConnection(this.#channel, checkConnection(connection))
@@ -327,8 +321,7 @@ export class Connection {
   /**
    * As {@link sendConnection}, blocking, as {@link sendBytesSync} does.
    *
-   * @throws {@link TimeoutError}: when what the connection has queued is still there nothing happened; otherwise it leaves
-   *   later, as any message that stays queued, and is closed here.
+   * @throws {@link TimeoutError}: nothing happened while its own sends are queued; else it leaves later, and is closed here.
    */
   sendConnectionSync(connection: Connection, options?: SyncOptions): void {
     sendConnectionSync(this.#channel, checkConnection(connection), options)
