@@ -49,6 +49,14 @@ test('a receive with a timeout does not keep the process alive longer than it ta
   t.deepEqual(await program.finish(), ['ready', 'ERR_TIMEOUT', 'idle'])
 })
 
+test('a receive with a timeout of 0 is over although nothing else happens in the process', async (t) => {
+  const [ours, theirs] = pipe()
+  t.teardown(() => ours.destroy())
+  const program = startFixture(t, 'stays-alive.ts', ['a receive that does not wait'], { inherit: [theirs.fd] })
+  theirs.destroy()
+  t.deepEqual(await program.finish(), ['ready', 'ERR_TIMEOUT', 'idle'])
+})
+
 test('queued sends keep the process alive until the peer has them', async (t) => {
   const [ours, theirs] = pipe()
   const program = startFixture(t, 'stays-alive.ts', ['a connection that sends'], { inherit: [theirs.fd] })

@@ -48,8 +48,8 @@ export function checkPositional(value: number | null | WaitOptions | undefined, 
 export function startTimer(milliseconds: number, onTimeout: () => void, referenced = true): () => void {
   if (milliseconds === 0) {
     // At once, but for a turn of the event loop: calls in a loop that do not wait must not starve it.
+    // Unreferenced, it would not happen before something else does.
     const immediate = setImmediate(onTimeout)
-    if (!referenced) immediate.unref()
     return () => clearImmediate(immediate)
   }
   const deadline = performance.now() + milliseconds
