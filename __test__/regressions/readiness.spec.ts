@@ -1,7 +1,7 @@
 // Defects of ours where two features of select, Selector, Epoll, Poll and wait meet: each test failed before its
 // correction, but for those that say how every wait ends.
 import { getEventListeners } from 'node:events'
-import { PassThrough } from 'node:stream'
+import { Duplex, PassThrough } from 'node:stream'
 import test, { type ExecutionContext } from 'ava'
 import {
   Connection,
@@ -16,6 +16,7 @@ import {
   wait,
   waitSync,
 } from '../../index.ts'
+import { frame } from '../support/bytes.ts'
 import { copyAs, ends, put, take } from '../support/ends.ts'
 import { openFile } from '../support/resources.ts'
 import { connected } from '../support/transports.ts'
@@ -136,6 +137,36 @@ for (const name of aware) {
     for (let round = 0; round < 100; round++) t.is(await waiter.wait(), 1)
   })
 }
+
+for (const timeout of [0, 60_000, null]) {
+  test(`Connection.poll: polls of ${timeout} ms in a loop starve no timer`, async (t) => {
+    const connection = await withReadAhead(t)
+    let fired = false
+    setTimeout(() => (fired = true), 1)
+    const end = performance.now() + 10_000
+    while (!fired && performance.now() < end) t.true(await connection.poll(timeout))
+    t.true(fired)
+    const closed = codeOf(connection.poll(timeout))
+    connection.destroy()
+    t.true([undefined, 'ERR_CLOSED'].includes(await closed))
+  })
+}
+
+test('receives from a stream that always has something starve no timer', async (t) => {
+  const chunk = frame('message')
+  const stream = new Duplex({
+    read() {
+      this.push(chunk)
+    },
+  })
+  const connection = Connection.fromStream(stream)
+  t.teardown(() => connection.destroy())
+  let fired = false
+  setTimeout(() => (fired = true), 1)
+  const end = performance.now() + 10_000
+  while (!fired && performance.now() < end) t.is(String(await connection.recvBytes()), 'message')
+  t.true(fired)
+})
 
 test('select ends with ERR_CLOSED when a connection it waits for is closed', async (t) => {
   const [connection] = await connected(t, 'unix')

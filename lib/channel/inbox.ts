@@ -17,6 +17,7 @@ import { checkCode, errorOf, hot, native } from '../native/binding.ts'
 import { wrapFd } from '../descriptors/owned-fd.ts'
 import type { OwnedFd } from '../descriptors/owned-fd.ts'
 import { Queue } from '../base/queue.ts'
+import { giveTurn } from '../base/turn.ts'
 import type { Readiness } from '../base/read-ahead.ts'
 import { Pending, forEver } from '../base/limits.ts'
 import type { Limits } from '../base/limits.ts'
@@ -122,7 +123,9 @@ export class Inbox implements Readiness {
     if (this.#receives.length === 0) {
       try {
         const result = this.#attempt(take, asked)
-        if (result !== blocked) return Promise.resolve(result)
+        // The kernel's readiness gives the event loop its turn; a stream may never do so.
+        if (result !== blocked)
+          return this.#refill === undefined ? Promise.resolve(result) : giveTurn().then(() => result)
         if (this.#ended) return Promise.reject(new EOFError())
       } catch (error) {
         return Promise.reject(error)

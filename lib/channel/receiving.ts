@@ -1,3 +1,4 @@
+import { afterTurn, atOnce, needsTurn } from '../base/turn.ts'
 import { checkInteger } from '../base/arguments.ts'
 import { AbortError } from '../base/errors.ts'
 import { checkLimits, checkPositional, forEver } from '../base/limits.ts'
@@ -70,11 +71,11 @@ export async function poll(channel: Channel, timeout: number | null | WaitOption
   channel.checkReadable()
   const limits = checkPositional(timeout, 0)
   if (limits.signal?.aborted) throw new AbortError(limits.signal.reason)
-  if (channel.inbox.poll()) return true
-  if (limits.timeout !== 0) return channel.inbox.waitReadable(limits)
-  // A loop that polls must not starve the event loop.
-  await new Promise((resolve) => setImmediate(resolve))
-  return channel.readable && channel.inbox.poll()
+  const now = (): true | undefined => (channel.readable && channel.inbox.poll() ? true : undefined)
+  const found = atOnce(now) ?? (needsTurn(limits) ? await afterTurn(limits, now) : undefined)
+  if (found === true || limits.timeout === 0) return found === true
+  channel.checkReadable()
+  return channel.inbox.waitReadable(limits)
 }
 
 export function pollSync(channel: Channel, timeout: number | null | WaitOptions | undefined): boolean {

@@ -18,8 +18,8 @@ import type { ListenerOptions } from './listening.ts'
  * Accepts connections. Made by {@link Listener.listen} or {@link Listener.fromFd}. Python's
  * `multiprocessing.connection.Listener`.
  *
- * Connections stay in the kernel's queue until {@link accept} or a `for await` loop waits for them. With `authKey` or
- * `verifyPeer` the handshakes of up to 64 go on side by side, and who is through first is accepted first; who fails is
+ * Connections stay in the kernel's queue until {@link accept} or a `for await` loop waits for them, or with `authKey` or
+ * `verifyPeer` a `wait`, `select` or `Selector`. Then the handshakes of up to 64 go on side by side, and who is through first is accepted first; who fails is
  * closed and told to `onHandshakeError`. An open listener keeps the process alive.
  */
 export class Listener {
