@@ -90,6 +90,13 @@ export class Channel implements Source {
     return this.closed ? -1 : native.connectionDescriptor(this.#id)
   }
 
+  /** The same, or why there is none. */
+  fileno(): number {
+    if (this.closed) this.checkOpen()
+    this.#checkNoStream()
+    return this.fd
+  }
+
   get readable(): boolean {
     return this.#state === 'open' && this.inbox.readable
   }
@@ -129,6 +136,10 @@ export class Channel implements Source {
 
   checkDescriptor(): void {
     this.checkOpen()
+    this.#checkNoStream()
+  }
+
+  #checkNoStream(): void {
     if (this.#link !== undefined) throw invalidState('A connection over a stream has no descriptor')
   }
 

@@ -82,8 +82,7 @@ export class Connection {
 
   /** The descriptor's number, or `ERR_CLOSED`, or `ERR_INVALID_STATE` over a stream. Python's `fileno()`. */
   fileno(): number {
-    this.#channel.checkDescriptor()
-    return this.#channel.fd
+    return this.#channel.fileno()
   }
 
   /** Whether it was closed, or is about to be. */
