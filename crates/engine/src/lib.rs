@@ -18,6 +18,8 @@ mod interest;
 mod listener;
 mod memory;
 mod outcome;
+#[cfg(any(test, feature = "scripted"))]
+pub mod scripted;
 mod settings;
 mod shared;
 mod table;
@@ -35,3 +37,6 @@ pub use shared::Shared;
 pub use table::{Notice, Source, Table};
 pub use transport::{Arrived, Kind, Transport, Wire, kind};
 pub use watch::{Subject, Watch};
+
+#[cfg(test)]
+mod tests;
