@@ -19,7 +19,11 @@
 //!
 //! # Systems
 //! epoll on Linux, kqueue on Apple's systems and the BSDs. A missing mechanism fails when constructed, with
-//! [`Error::Unsupported`].
+//! [`Error::Unsupported`]. `platform` chooses, once, and all that stand on either dispatch by that.
+//!
+//! The modules, each using those before it only: `platform::kq` (numbers), `kevent`, `platform`, `budget`, `hand_over`,
+//! `poll`, `select`, `epoll`, `kqueue`, `notifier`, `reactor`, `selector` (of `options`, `registration`, `epoll` and `kqueue`,
+//! `backend`).
 
 mod budget;
 mod epoll;
@@ -41,6 +45,6 @@ pub use kevent::KEvent;
 pub use kqueue::{KQUEUE_CONSTANTS, Kqueue};
 pub use notifier::Notifier;
 pub use poll::{PIPE_BUF, POLL_CONSTANTS, Poll};
-pub use reactor::{Driver, Event, Interest, REVOCABLE, Reactor, Token};
+pub use reactor::{Event, Interest, REVOCABLE, Reactor, Token};
 pub use select::{Selected, select};
 pub use selector::{EVENT_PRIORITY, EVENT_RDHUP, EVENT_READ, EVENT_WRITE, Options, RegularFiles, Selector};

@@ -6,7 +6,7 @@ use libc::{POLLIN, POLLOUT, POLLPRI, POLLRDBAND, POLLRDNORM, POLLWRBAND, POLLWRN
 use nix::errno::Errno;
 
 use crate::kevent::KEvent;
-use crate::platform::{self, kq};
+use crate::platform::{Epoll, Kqueue, NATIVE, Native, kq};
 
 const READING: i16 = POLLIN | POLLPRI | POLLRDNORM | POLLRDBAND;
 const WRITING: i16 = POLLOUT | POLLWRNORM | POLLWRBAND;
@@ -24,17 +24,17 @@ pub struct Notifier(Backend);
 
 #[derive(Debug)]
 enum Backend {
-    Epoll(platform::Epoll),
-    Kqueue(platform::Kqueue),
+    Epoll(Epoll),
+    Kqueue(Kqueue),
 }
 
 impl Notifier {
     /// With an empty set.
     pub fn new() -> Result<Self, Error> {
-        match platform::Epoll::new() {
-            Err(Error::Unsupported(_)) => Ok(Self(Backend::Kqueue(platform::Kqueue::new()?))),
-            epoll => Ok(Self(Backend::Epoll(epoll?))),
-        }
+        Ok(Self(match NATIVE {
+            Native::Epoll => Backend::Epoll(Epoll::new()?),
+            Native::Kqueue => Backend::Kqueue(Kqueue::new()?),
+        }))
     }
 
     /// Notifies of `fd` from now on, for a mask of `poll(2)`, and once if it is ready already.

@@ -9,6 +9,21 @@ mod epoll;
     target_os = "dragonfly",
     target_os = "openbsd"
 ))]
+pub(crate) mod kq;
+#[cfg(not(any(
+    target_vendor = "apple",
+    target_os = "freebsd",
+    target_os = "dragonfly",
+    target_os = "openbsd"
+)))]
+#[path = "platform/kq_elsewhere.rs"]
+pub(crate) mod kq;
+#[cfg(any(
+    target_vendor = "apple",
+    target_os = "freebsd",
+    target_os = "dragonfly",
+    target_os = "openbsd"
+))]
 mod kqueue;
 // On Linux it is compiled for its test only.
 #[cfg(any(test, not(any(target_os = "linux", target_os = "android"))))]
@@ -30,7 +45,7 @@ pub(crate) use epoll::Epoll;
     target_os = "dragonfly",
     target_os = "openbsd"
 ))]
-pub(crate) use kqueue::{Kqueue, kq};
+pub(crate) use kqueue::Kqueue;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 pub(crate) use no_epoll::Epoll;
 #[cfg(not(any(
@@ -39,14 +54,53 @@ pub(crate) use no_epoll::Epoll;
     target_os = "dragonfly",
     target_os = "openbsd"
 )))]
-pub(crate) use no_kqueue::{Kqueue, kq};
+pub(crate) use no_kqueue::Kqueue;
 
-/// The calls behind the reactor, for its errors.
-pub(crate) const CREATE: &str = if EPOLL { "epoll_create1" } else { "kqueue" };
-pub(crate) const CONTROL: &str = if EPOLL { "epoll_ctl" } else { "kevent" };
-pub(crate) const WAIT: &str = if EPOLL { "epoll_wait" } else { "kevent" };
-pub(crate) const WAKER: &str = if EPOLL { "eventfd" } else { "kevent" };
-pub(crate) const EPOLL: bool = cfg!(any(target_os = "linux", target_os = "android"));
+/// What readiness stands on: chosen here, and nowhere else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Native {
+    /// epoll(7)
+    Epoll,
+    /// kqueue(2)
+    Kqueue,
+}
+
+/// On this system.
+pub(crate) const NATIVE: Native = if cfg!(any(target_os = "linux", target_os = "android")) {
+    Native::Epoll
+} else {
+    Native::Kqueue
+};
+
+impl Native {
+    /// The calls behind the reactor, for its errors: one that makes it, one that changes it, one that waits, one that makes
+    /// what wakes it.
+    pub(crate) const fn calls(self) -> Calls {
+        match self {
+            Native::Epoll => Calls {
+                create: "epoll_create1",
+                control: "epoll_ctl",
+                wait: "epoll_wait",
+                waker: "eventfd",
+            },
+            Native::Kqueue => Calls {
+                create: "kqueue",
+                control: "kevent",
+                wait: "kevent",
+                waker: "kevent",
+            },
+        }
+    }
+}
+
+/// Names of system calls.
+#[derive(Debug)]
+pub(crate) struct Calls {
+    pub(crate) create: &'static str,
+    pub(crate) control: &'static str,
+    pub(crate) wait: &'static str,
+    pub(crate) waker: &'static str,
+}
 
 /// The masks `poll(2)` has here.
 pub(crate) const POLL_CONSTANTS: &[(&str, i16)] = &[

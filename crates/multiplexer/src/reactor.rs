@@ -9,7 +9,10 @@ use mio::unix::SourceFd;
 use mio::{Events, Poll, Waker};
 use nix::errno::Errno;
 
-use crate::platform;
+use crate::platform::{Calls, NATIVE, Native};
+
+/// For errors.
+const CALLS: Calls = NATIVE.calls();
 
 /// Events taken from the system per poll; what is left over keeps the reactor's descriptor readable.
 const EVENTS: usize = 256;
@@ -58,8 +61,8 @@ pub struct Reactor {
 impl Reactor {
     /// A reactor with no sources.
     pub fn new() -> Result<Self, Error> {
-        let poll = Poll::new().map_err(|error| Error::io(platform::CREATE, &error))?;
-        let waker = Waker::new(poll.registry(), WAKER).map_err(|error| Error::io(platform::WAKER, &error))?;
+        let poll = Poll::new().map_err(|error| Error::io(CALLS.create, &error))?;
+        let waker = Waker::new(poll.registry(), WAKER).map_err(|error| Error::io(CALLS.waker, &error))?;
         Ok(Self {
             poll,
             waker,
@@ -75,7 +78,7 @@ impl Reactor {
         self.poll
             .registry()
             .register(&mut SourceFd(&fd.as_raw_fd()), token, interest)
-            .map_err(|error| Error::io(platform::CONTROL, &error))
+            .map_err(|error| Error::io(CALLS.control, &error))
     }
 
     /// Changes what is watched, and arms again: a source that is ready now is reported in the next poll.
@@ -84,7 +87,7 @@ impl Reactor {
         self.poll
             .registry()
             .reregister(&mut SourceFd(&fd.as_raw_fd()), token, interest)
-            .map_err(|error| Error::io(platform::CONTROL, &error))
+            .map_err(|error| Error::io(CALLS.control, &error))
     }
 
     /// Registers or reregisters, whichever applies: what to do before each wait for a source that is itself a set of
@@ -101,7 +104,7 @@ impl Reactor {
         self.poll
             .registry()
             .deregister(&mut SourceFd(&fd.as_raw_fd()))
-            .map_err(|error| Error::io(platform::CONTROL, &error))
+            .map_err(|error| Error::io(CALLS.control, &error))
     }
 
     /// Reports `token` as readable and writable in the next poll, once, whatever the system says: for a source that
@@ -123,7 +126,7 @@ impl Reactor {
     pub fn poll(&mut self, events: &mut Vec<Event>) -> Result<(), Error> {
         while let Err(error) = self.poll.poll(&mut self.events, Some(Duration::ZERO)) {
             if error.kind() != ErrorKind::Interrupted {
-                return Err(Error::io(platform::WAIT, &error));
+                return Err(Error::io(CALLS.wait, &error));
             }
         }
         let mut resumed = std::mem::take(&mut self.resumed);
@@ -151,7 +154,7 @@ impl Reactor {
 
 /// Whether the reactor's descriptor is no longer readable once what it would report is not true any more (epoll). Then a
 /// source may be served without asking; elsewhere only [`poll`](Reactor::poll) takes an event back.
-pub const REVOCABLE: bool = platform::EPOLL;
+pub const REVOCABLE: bool = matches!(NATIVE, Native::Epoll);
 
 impl AsFd for Reactor {
     /// Readable while [`poll`](Self::poll) has something to report.
@@ -169,16 +172,10 @@ impl fmt::Debug for Reactor {
     }
 }
 
-/// What watches the reactor's descriptor and calls back on the thread that owns it.
-pub trait Driver {
-    /// Whether the process must go on for the reactor's sake: an operation is pending.
-    fn keep_alive(&self, alive: bool);
-}
-
 fn arguments(token: Token, interest: Interest) -> Result<(mio::Token, mio::Interest), Error> {
     let token = mio::Token(token.0);
     if token == WAKER {
-        return Err(Error::system(platform::CONTROL, Errno::EINVAL));
+        return Err(Error::system(CALLS.control, Errno::EINVAL));
     }
     let interest = match interest {
         Interest::Read => mio::Interest::READABLE,

@@ -5,46 +5,15 @@ use std::time::Duration;
 use fdwire_system::{Deadline, Error};
 use nix::errno::Errno;
 
-use backend::{Backend, File, HANGUP, Registration};
-
 mod backend;
 mod epoll;
 mod kqueue;
+mod options;
+mod registration;
 
-/// Input, end of file, or an error to be had.
-pub const EVENT_READ: u32 = 1;
-/// Room for output, or an error to be had.
-pub const EVENT_WRITE: u32 = 2;
-/// Urgent data; only with [`Options::priority`].
-pub const EVENT_PRIORITY: u32 = 4;
-/// The peer will send no more; only with [`Options::rdhup`].
-pub const EVENT_RDHUP: u32 = 8;
-
-/// How one descriptor is watched. Level-triggered if nothing is set.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Options {
-    /// Report changes only, instead of what is.
-    pub edge: bool,
-    /// Report once, then nothing until [`Selector::modify`].
-    pub oneshot: bool,
-    /// Of several processes watching the same file, wake one. The kernel refuses it (`EINVAL`) with any other option
-    /// but `edge`. kqueue has no such thing and ignores it.
-    pub exclusive: bool,
-    /// Also report [`EVENT_PRIORITY`]. Not on kqueue: [`Error::Unsupported`].
-    pub priority: bool,
-    /// Also report [`EVENT_RDHUP`].
-    pub rdhup: bool,
-}
-
-/// What registering a file does that the system cannot watch because it never blocks.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum RegularFiles {
-    /// It fails with `EPERM`.
-    #[default]
-    Refuse,
-    /// It is always ready, for reading and writing.
-    AlwaysReady,
-}
+use backend::Backend;
+pub use options::{EVENT_PRIORITY, EVENT_RDHUP, EVENT_READ, EVENT_WRITE, Options, RegularFiles};
+use registration::{File, Registration, failure};
 
 /// Level-triggered readiness of a set of descriptors (`selectors.DefaultSelector`), over epoll or kqueue.
 ///
@@ -52,7 +21,7 @@ pub enum RegularFiles {
 /// but whose file lives on elsewhere (a child, a peer it was sent to), are not taken for those of its successor.
 #[derive(Debug)]
 pub struct Selector {
-    backend: Box<dyn Backend>,
+    backend: Backend,
     registrations: HashMap<RawFd, Registration>,
     /// Those of them that are always ready.
     files: BTreeSet<RawFd>,
@@ -64,7 +33,7 @@ impl Selector {
     /// An empty selector.
     pub fn new(regular_files: RegularFiles) -> Result<Self, Error> {
         Ok(Self {
-            backend: backend::open()?,
+            backend: Backend::open()?,
             registrations: HashMap::new(),
             files: BTreeSet::new(),
             regular_files,
@@ -160,13 +129,10 @@ impl Selector {
             }
             // What a stale registration reports, it would report for ever, and it has no name by which to remove it.
             let rebuilt = stale
-                && self
-                    .backend
-                    .rebuild(&mut self.registrations.values())
-                    .or_else(|error| {
-                        // Used-up oneshot events would be lost with it, and the next wait finds the stale one again.
-                        if ready.is_empty() { Err(error) } else { Ok(false) }
-                    })?;
+                && self.backend.rebuild(self.registrations.values()).or_else(|error| {
+                    // Used-up oneshot events would be lost with it, and the next wait finds the stale one again.
+                    if ready.is_empty() { Err(error) } else { Ok(false) }
+                })?;
             if !ready.is_empty() || (deadline.passed() && !rebuilt) {
                 return Ok(ready);
             }
@@ -199,45 +165,4 @@ impl AsFd for Selector {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.backend.as_fd()
     }
-}
-
-impl Registration {
-    fn new(fd: RawFd, generation: u32, events: u32, options: Options) -> Result<Self, Error> {
-        let mut interest = events;
-        if options.priority {
-            interest |= EVENT_PRIORITY;
-        }
-        if options.rdhup {
-            interest |= EVENT_RDHUP;
-        }
-        if interest == 0 || events & !(EVENT_READ | EVENT_WRITE) != 0 {
-            return Err(failure(Errno::EINVAL));
-        }
-        Ok(Self {
-            fd,
-            generation,
-            interest,
-            options,
-            armed: true,
-            file: None,
-        })
-    }
-
-    /// What to report of these events; a oneshot registration is used up by it.
-    fn take(&mut self, events: u32) -> u32 {
-        if !self.armed {
-            return 0;
-        }
-        let mut reported = events & self.interest;
-        if reported == 0 && events & HANGUP != 0 {
-            // Only urgent data or the end was asked for. It would never be reported, and the wait never sleep again.
-            reported = self.interest;
-        }
-        self.armed = reported == 0 || !self.options.oneshot;
-        reported
-    }
-}
-
-fn failure(errno: Errno) -> Error {
-    Error::system("select", errno)
 }

@@ -12,21 +12,6 @@ use crate::kevent::KEvent;
 /// Events taken per wait; more come with the next one.
 const EVENTS: usize = 1 << 16;
 
-/// The system's own numbers.
-pub(crate) mod kq {
-    pub(crate) use libc::{
-        EV_ADD, EV_CLEAR, EV_DELETE, EV_DISABLE, EV_ENABLE, EV_EOF, EV_ERROR, EV_FLAG1, EV_ONESHOT, EV_RECEIPT,
-        EV_SYSFLAGS, EVFILT_AIO, EVFILT_PROC, EVFILT_READ, EVFILT_SIGNAL, EVFILT_TIMER, EVFILT_USER, EVFILT_VNODE,
-        EVFILT_WRITE, NOTE_ATTRIB, NOTE_CHILD, NOTE_DELETE, NOTE_EXEC, NOTE_EXIT, NOTE_EXTEND, NOTE_FFAND, NOTE_FFCOPY,
-        NOTE_FFCTRLMASK, NOTE_FFLAGSMASK, NOTE_FFNOP, NOTE_FFOR, NOTE_FORK, NOTE_LINK, NOTE_LOWAT, NOTE_PDATAMASK,
-        NOTE_RENAME, NOTE_REVOKE, NOTE_TRACK, NOTE_TRACKERR, NOTE_TRIGGER, NOTE_WRITE,
-    };
-
-    /// libc warns that other versions of the system have another value.
-    #[allow(deprecated)]
-    pub(crate) const NOTE_PCTRLMASK: u32 = libc::NOTE_PCTRLMASK;
-}
-
 /// `kqueue(2)`. The system's own structure instead of nix's, whose filters and flags are closed sets.
 #[derive(Debug)]
 pub(crate) struct Kqueue(OwnedFd);

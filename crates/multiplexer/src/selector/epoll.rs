@@ -4,8 +4,8 @@ use std::time::Duration;
 use fdwire_system::Error;
 use nix::errno::Errno;
 
-use super::backend::{Backend, HANGUP, Ready, Registration};
-use super::{EVENT_PRIORITY, EVENT_RDHUP, EVENT_READ, EVENT_WRITE};
+use super::options::{EVENT_PRIORITY, EVENT_RDHUP, EVENT_READ, EVENT_WRITE};
+use super::registration::{HANGUP, Ready, Registration};
 use crate::platform;
 
 const EPOLLIN: u32 = 0x1;
@@ -25,14 +25,11 @@ impl EpollBackend {
     pub(super) fn new() -> Result<Self, Error> {
         platform::Epoll::new().map(Self)
     }
-}
-
-impl Backend for EpollBackend {
-    fn add(&self, registration: &Registration) -> Result<(), Error> {
+    pub(super) fn add(&self, registration: &Registration) -> Result<(), Error> {
         self.0.add(registration.fd, mask(registration), data(registration))
     }
 
-    fn modify(&self, old: &Registration, new: &Registration) -> Result<(), Error> {
+    pub(super) fn modify(&self, old: &Registration, new: &Registration) -> Result<(), Error> {
         if old.options.exclusive || new.options.exclusive {
             // The kernel does not change such a registration.
             self.0.delete(old.fd)?;
@@ -41,21 +38,18 @@ impl Backend for EpollBackend {
         self.0.modify(new.fd, mask(new), data(new))
     }
 
-    fn remove(&self, fd: RawFd) {
+    pub(super) fn remove(&self, fd: RawFd) {
         let _ = self.0.delete(fd);
     }
 
-    /// The kernel has done it.
-    fn disarm(&self, _: RawFd) {}
-
-    fn wait(&self, timeout: Option<Duration>, max: usize) -> Result<Vec<Ready>, Error> {
+    pub(super) fn wait(&self, timeout: Option<Duration>, max: usize) -> Result<Vec<Ready>, Error> {
         Ok(self.0.wait(timeout, max)?.into_iter().map(ready).collect())
     }
 
     /// epoll watches files, not descriptors, and removes by descriptor. What was registered with one that is closed stays
     /// until its last duplicate is closed, and only a new epoll is free of it. Oneshot registrations that were used up
     /// come back armed; the selector ignores what they report, once.
-    fn rebuild(&mut self, live: &mut dyn Iterator<Item = &Registration>) -> Result<bool, Error> {
+    pub(super) fn rebuild<'a>(&mut self, live: impl Iterator<Item = &'a Registration>) -> Result<(), Error> {
         let fresh = Self::new()?;
         for registration in live.filter(|registration| registration.file.is_none()) {
             match fresh.add(registration) {
@@ -64,8 +58,7 @@ impl Backend for EpollBackend {
                 result => result?,
             }
         }
-        self.0.replace(fresh.0)?;
-        Ok(true)
+        self.0.replace(fresh.0)
     }
 }
 
@@ -122,7 +115,7 @@ fn ready((data, mask): (u64, u32)) -> Ready {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Options;
+    use super::super::options::Options;
     use super::*;
 
     #[test]

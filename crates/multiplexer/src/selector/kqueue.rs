@@ -5,8 +5,8 @@ use fdwire_system::{Error, check, with_borrowed};
 use nix::errno::Errno;
 use nix::sys::stat::{SFlag, fstat};
 
-use super::backend::{Backend, HANGUP, Ready, Registration};
-use super::{EVENT_RDHUP, EVENT_READ, EVENT_WRITE};
+use super::options::{EVENT_RDHUP, EVENT_READ, EVENT_WRITE};
+use super::registration::{HANGUP, Ready, Registration};
 use crate::kevent::KEvent;
 use crate::platform::{self, kq};
 
@@ -38,10 +38,7 @@ impl KqueueBackend {
         let receipts = self.0.kevent(&probes, probes.len(), Some(Duration::ZERO))?;
         Ok(receipts.iter().any(|receipt| receipt.data == 0))
     }
-}
-
-impl Backend for KqueueBackend {
-    fn add(&self, registration: &Registration) -> Result<(), Error> {
+    pub(super) fn add(&self, registration: &Registration) -> Result<(), Error> {
         let additions = additions(registration)?;
         check_pollable(registration.fd)?;
         // Adding a filter once more would silently change it.
@@ -51,28 +48,19 @@ impl Backend for KqueueBackend {
         self.apply(&additions).inspect_err(|_| self.remove(registration.fd))
     }
 
-    fn modify(&self, old: &Registration, new: &Registration) -> Result<(), Error> {
+    pub(super) fn modify(&self, old: &Registration, new: &Registration) -> Result<(), Error> {
         let additions = additions(new)?;
         // Re-adding keeps EV_CLEAR as it was, so first delete.
         self.remove(old.fd);
         self.apply(&additions)
     }
 
-    fn remove(&self, fd: RawFd) {
+    pub(super) fn remove(&self, fd: RawFd) {
         let _ = self.apply(&both(fd, kq::EV_DELETE));
     }
 
-    /// EV_ONESHOT would disarm one of the two filters only.
-    fn disarm(&self, fd: RawFd) {
-        self.remove(fd);
-    }
-
-    fn wait(&self, timeout: Option<Duration>, max: usize) -> Result<Vec<Ready>, Error> {
+    pub(super) fn wait(&self, timeout: Option<Duration>, max: usize) -> Result<Vec<Ready>, Error> {
         Ok(ready(&self.0.kevent(&[], max.saturating_mul(2), timeout)?))
-    }
-
-    fn rebuild(&mut self, _: &mut dyn Iterator<Item = &Registration>) -> Result<bool, Error> {
-        Ok(false)
     }
 }
 
@@ -159,7 +147,7 @@ mod tests {
     use std::fs::File;
     use std::os::fd::AsRawFd;
 
-    use super::super::Options;
+    use super::super::options::Options;
     use super::*;
 
     fn registration(interest: u32, options: Options) -> Registration {
