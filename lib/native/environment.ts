@@ -31,7 +31,7 @@ function dispatch(count: number): void {
 
 // libuv's uv_poll aborts or misfires in Bun and Deno.
 const foreign = 'bun' in process.versions || 'deno' in process.versions
-const driver = foreign || process.env['FDWIRE_DRIVER'] === 'thread' ? 'thread' : 'uv'
+const driver = foreign ? 'foreign' : process.env['FDWIRE_DRIVER'] === 'thread' ? 'thread' : 'uv'
 
 /** This copy of the library, to the native side. */
 export const realm: number = native.start(driver, dispatch, report, descriptorWords, events)

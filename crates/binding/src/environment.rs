@@ -7,12 +7,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
 use fdwire_engine::{Error, Table, Watch, Wire};
+use fdwire_system::interrupt::install;
 use napi::bindgen_prelude::{Function, Unknown};
 use napi::{Env, Result, Status};
 use napi_derive::napi;
 
 use crate::codes::{READABLE, WRITABLE, answer};
-use crate::driver::{Driver, Hooks};
+use crate::driver::{self, Driver, Hooks};
 use crate::napi::guard;
 use crate::napi::held_buffer::HeldBuffer;
 use crate::napi::realm::Realm;
@@ -110,18 +111,20 @@ fn shut_down() {
                 realm.close();
             }
             environment.table.clear();
+            install(None);
         }
     };
     // The thread ends; there is nobody left to tell of a panic, which was printed.
     let _ = catch_unwind(AssertUnwindSafe(close));
 }
 
-fn make(env: &Env, driver: &str) -> Result<Rc<Environment>> {
+fn make(env: &Env, name: &str) -> Result<Rc<Environment>> {
     let table = Table::new().map_err(|error| failure(&error.to_string()))?;
     let reactor = table.shared.reactor().ok_or_else(|| failure("no reactor"))?;
     let fd = reactor.borrow().as_fd().as_raw_fd();
     let hooks = Hooks { turn, close: shut_down };
-    let driver = Driver::start(env, driver, fd, hooks)?;
+    let driver = Driver::start(env, name, fd, hooks)?;
+    install(driver::interrupt(env, name != "foreign"));
     table.shared.on_keep_alive(move |alive| driver.keep_alive(alive));
     Ok(Rc::new(Environment {
         table,
@@ -129,7 +132,8 @@ fn make(env: &Env, driver: &str) -> Result<Rc<Environment>> {
     }))
 }
 
-/// Joins this thread's environment, making it first where there is none. `driver` is `uv` or `thread`.
+/// Joins this thread's environment, making it first where there is none. `driver` is
+/// `uv`, `thread`, or `foreign`: a thread, and the event loop is not libuv's.
 #[napi]
 pub fn start(
     env: Env,

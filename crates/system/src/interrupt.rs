@@ -9,6 +9,10 @@ use std::time::Duration;
 /// Where nothing wakes a wait, it looks this often whether its thread must end.
 pub(crate) const SLICE: Duration = Duration::from_millis(100);
 
+/// Where something does, it looks this often all the same: who wakes may believe that to be under way already, as an event
+/// loop does that was woken and did not get to run.
+pub(crate) const UNWOKEN: Duration = Duration::from_millis(500);
+
 /// Tells a thread's blocking waits that the thread must end. [`install`] it on that thread.
 pub trait Interrupt: Debug {
     /// Becomes readable when [`must_end`](Self::must_end) may have changed. `None`: nothing does, and a wait has to ask

@@ -6,7 +6,7 @@ use nix::errno::Errno;
 
 use crate::deadline::{Deadline, milliseconds};
 use crate::error::{Error, Result, check};
-use crate::interrupt::{self, Interrupt, SLICE};
+use crate::interrupt::{self, Interrupt, SLICE, UNWOKEN};
 
 /// Directions of a descriptor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -89,13 +89,15 @@ fn poll_heeding(set: &mut [pollfd], deadline: Deadline, interrupt: &dyn Interrup
         revents: 0,
     });
     loop {
-        let result = once(&mut all, deadline.remaining());
+        let slice = deadline.remaining().map_or(UNWOKEN, |left| left.min(UNWOKEN));
+        let result = once(&mut all, Some(slice));
         let woken = all[set.len()].revents != 0;
         if woken {
             interrupt.clear();
         }
         // A signal may be how somebody says so.
-        if (woken || result == Err(Errno::EINTR)) && interrupt.must_end() {
+        let ask = woken || result == Err(Errno::EINTR) || (result == Ok(0) && !deadline.passed());
+        if ask && interrupt.must_end() {
             return Err(Error::system("poll", Errno::ECANCELED));
         }
         let count = match result {

@@ -2,12 +2,15 @@
 //!
 //! A driver knows nothing of what it drives: it is given a descriptor to watch and two functions to call.
 
+mod interrupt;
 mod thread;
 mod uv;
 
 use std::os::fd::RawFd;
 
 use napi::{Env, Result};
+
+pub(crate) use interrupt::interrupt;
 
 /// What a driver calls on the JavaScript thread.
 #[derive(Clone, Copy)]
@@ -25,7 +28,7 @@ pub(crate) enum Driver {
 }
 
 impl Driver {
-    /// Starts the named driver (`uv` or `thread`) on a descriptor, which stays open until [`Hooks::close`] is called.
+    /// Starts the named driver (`uv`, else a thread) on a descriptor, which stays open until [`Hooks::close`] is called.
     pub(crate) fn start(env: &Env, name: &str, fd: RawFd, hooks: Hooks) -> Result<Driver> {
         match name {
             "uv" => uv::start(env, fd, hooks).map(Driver::Uv),

@@ -163,6 +163,16 @@ unsafe extern "C" fn on_cleanup(_: sys::napi_async_cleanup_hook_handle, data: *m
     }
 }
 
+/// The descriptor of the event loop itself, readable when the loop has something to do.
+pub(super) fn backend(env: &Env) -> Option<RawFd> {
+    // SAFETY: libuv's type, and a live loop of this thread.
+    unsafe {
+        let backend_fd = symbol::<unsafe extern "C" fn(*const sys::uv_loop_s) -> c_int>(c"uv_backend_fd").ok()?;
+        let fd = backend_fd(env.get_uv_event_loop().ok()?);
+        (fd >= 0).then_some(fd)
+    }
+}
+
 pub(super) fn start(env: &Env, fd: RawFd, hooks: Hooks) -> Result<Driver> {
     let functions = Functions::find()?;
     let event_loop = env.get_uv_event_loop()?;
