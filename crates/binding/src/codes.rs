@@ -106,7 +106,7 @@ fn failure(name: &'static str, reason: i32) -> i32 {
 }
 
 /// The name of a subject; empty where there is none.
-#[napi]
+#[napi(catch_unwind)]
 pub fn subject(index: u32) -> &'static str {
     let subjects = SUBJECTS.lock().unwrap_or_else(PoisonError::into_inner);
     let place = (index as usize).checked_sub(1);

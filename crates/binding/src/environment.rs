@@ -134,7 +134,7 @@ fn make(env: &Env, name: &str) -> Result<Rc<Environment>> {
 
 /// Joins this thread's environment, making it first where there is none. `driver` is
 /// `uv`, `thread`, or `foreign`: a thread, and the event loop is not libuv's.
-#[napi]
+#[napi(catch_unwind)]
 pub fn start(
     env: Env,
     driver: String,

@@ -70,7 +70,7 @@ fn inspect(fd: BorrowedFd<'_>) -> fdwire_engine::Result<(Kind, u32)> {
 
 /// Makes a connection of a descriptor that JavaScript holds. Returns its number, with FLAG_READ_ONLY or FLAG_WRITE_ONLY in
 /// the report, or a code with the descriptor left where it was.
-#[napi]
+#[napi(catch_unwind)]
 pub fn connection_open(realm: u32, fd: i32, max_message_size: f64, flags: u32) -> Result<i32> {
     answering(|environment| {
         let realm = environment.realm(realm)?;
@@ -90,7 +90,7 @@ pub fn connection_open(realm: u32, fd: i32, max_message_size: f64, flags: u32) -
 
 /// Connects to a unix address. Returns the connection's number, and FLAG_NAMED where its peer has another address; or a
 /// code (EAGAIN: the accept queue is full).
-#[napi]
+#[napi(catch_unwind)]
 pub fn connection_connect(realm: u32, path: Uint8ArraySlice<'_>, max_message_size: f64, flags: u32) -> Result<i32> {
     let address = Address::Unix(path.as_ref().to_vec());
     answering(|environment| {
@@ -106,7 +106,7 @@ pub fn connection_connect(realm: u32, path: Uint8ArraySlice<'_>, max_message_siz
 
 /// Accepts a connection from a listener. Returns its number, and FLAG_NAMED where its peer has an address; or WOULD_BLOCK,
 /// or another code. With `report` the listener is reported when there may be another, and accepts so many in a turn.
-#[napi]
+#[napi(catch_unwind)]
 pub fn connection_accept(listener: u32, max_message_size: f64, flags: u32, report: bool) -> Result<i32> {
     answering(|environment| {
         let (Accepted { socket, peer, kind }, realm) =
@@ -120,7 +120,7 @@ pub fn connection_accept(listener: u32, max_message_size: f64, flags: u32, repor
 }
 
 /// Makes a connection whose bytes JavaScript carries.
-#[napi]
+#[napi(catch_unwind)]
 pub fn connection_open_stream(realm: u32, max_message_size: f64, flags: u32) -> Result<i32> {
     answering(|environment| {
         let realm = environment.realm(realm)?;
@@ -131,13 +131,13 @@ pub fn connection_open_stream(realm: u32, max_message_size: f64, flags: u32) -> 
 }
 
 /// Whether the connection carries descriptors.
-#[napi]
+#[napi(catch_unwind)]
 pub fn connection_carries_descriptors(id: u32) -> Result<bool> {
     Ok(connection(id, |_, _, connection| Ok(i32::from(connection.carries_descriptors())))? == 1)
 }
 
 /// The descriptor's number; -1 where there is none.
-#[napi]
+#[napi(catch_unwind)]
 pub fn connection_descriptor(id: u32) -> Result<i32> {
     connection(id, |_, _, connection| {
         Ok(connection.transport().fd().map_or(-1, |fd| fd.as_raw_fd()))
@@ -145,7 +145,7 @@ pub fn connection_descriptor(id: u32) -> Result<i32> {
 }
 
 /// Whether a pending operation keeps the process alive.
-#[napi]
+#[napi(catch_unwind)]
 pub fn connection_reference(id: u32, referenced: bool) -> Result<i32> {
     connection(id, |shared, _, connection| {
         connection.reference(shared, referenced);
@@ -154,7 +154,7 @@ pub fn connection_reference(id: u32, referenced: bool) -> Result<i32> {
 }
 
 /// Changes how many bytes a received message may have: a handshake has a limit of its own.
-#[napi]
+#[napi(catch_unwind)]
 pub fn connection_limit(id: u32, max_message_size: f64) -> Result<i32> {
     connection(id, |_, _, connection| {
         connection.limit(max_message_size as u64);
@@ -163,25 +163,25 @@ pub fn connection_limit(id: u32, max_message_size: f64) -> Result<i32> {
 }
 
 /// 1 when a receive would find something, else 0. Blocks for at most `timeout` milliseconds.
-#[napi]
+#[napi(catch_unwind)]
 pub fn connection_poll(id: u32, timeout: f64) -> Result<i32> {
     connection(id, |_, _, connection| connection.poll(duration(timeout)).map(i32::from))
 }
 
 /// 1 when something was read ahead, the peer's end included, else 0. Asks nobody.
-#[napi]
+#[napi(catch_unwind)]
 pub fn connection_read_ahead(id: u32) -> Result<i32> {
     connection(id, |_, _, connection| Ok(i32::from(connection.has_read_ahead())))
 }
 
 /// Asks for one report when there is something to read.
-#[napi]
+#[napi(catch_unwind)]
 pub fn connection_await_read(id: u32) -> Result<i32> {
     connection(id, |shared, _, connection| connection.await_read(shared).map(|()| 0))
 }
 
 /// Nobody waits for something to read any more.
-#[napi]
+#[napi(catch_unwind)]
 pub fn connection_forget_read(id: u32) -> Result<i32> {
     connection(id, |shared, _, connection| {
         connection.forget_read(shared);
@@ -190,7 +190,7 @@ pub fn connection_forget_read(id: u32) -> Result<i32> {
 }
 
 /// The receive that waits gives up: what was being read into its buffer is kept for the next.
-#[napi]
+#[napi(catch_unwind)]
 pub fn leave(id: u32) -> Result<i32> {
     connection(id, |_, _, connection| {
         connection.leave();
@@ -199,7 +199,7 @@ pub fn leave(id: u32) -> Result<i32> {
 }
 
 /// Puts a message without descriptors back in front.
-#[napi]
+#[napi(catch_unwind)]
 pub fn unread(id: u32, message: Uint8ArraySlice<'_>) -> Result<i32> {
     connection(id, |_, _, connection| {
         connection.unread(message.as_ref());
@@ -208,7 +208,7 @@ pub fn unread(id: u32, message: Uint8ArraySlice<'_>) -> Result<i32> {
 }
 
 /// Bytes that JavaScript read for a connection without a descriptor; none are the end.
-#[napi]
+#[napi(catch_unwind)]
 pub fn feed(id: u32, bytes: Uint8ArraySlice<'_>) -> Result<i32> {
     connection(id, |_, _, connection| {
         connection.feed(bytes.as_ref());
@@ -217,7 +217,7 @@ pub fn feed(id: u32, bytes: Uint8ArraySlice<'_>) -> Result<i32> {
 }
 
 /// Hands what was corked to the kernel. Returns as `send` does.
-#[napi]
+#[napi(catch_unwind)]
 pub fn flush(id: u32) -> Result<i32> {
     connection(id, |shared, realm, connection| {
         let outcome = connection.flush(shared);
@@ -226,7 +226,7 @@ pub fn flush(id: u32) -> Result<i32> {
 }
 
 /// What became of the sends so far: as `flush`, without writing.
-#[napi]
+#[napi(catch_unwind)]
 pub fn sent(id: u32) -> Result<i32> {
     connection(id, |shared, realm, connection| {
         let outcome = connection.sent();
@@ -236,7 +236,7 @@ pub fn sent(id: u32) -> Result<i32> {
 
 /// Blocks until the kernel has what is queued, for at most `timeout` milliseconds. Returns as `send` does, or TIMED_OUT:
 /// the buffer that was sent last is not used any more then.
-#[napi]
+#[napi(catch_unwind)]
 pub fn flush_wait(id: u32, timeout: f64) -> Result<i32> {
     connection(id, |shared, realm, connection| {
         let outcome = connection.flush_wait(shared, deadline(timeout));
@@ -245,7 +245,7 @@ pub fn flush_wait(id: u32, timeout: f64) -> Result<i32> {
 }
 
 /// Takes what is queued on a connection without a descriptor, up to about a mebibyte, with the positions in the report.
-#[napi]
+#[napi(catch_unwind)]
 pub fn take_output(id: u32) -> Result<Buffer> {
     let mut output = Vec::new();
     connection(id, |shared, realm, connection| {
@@ -257,7 +257,7 @@ pub fn take_output(id: u32) -> Result<Buffer> {
 }
 
 /// Bytes that wait for the kernel.
-#[napi]
+#[napi(catch_unwind)]
 pub fn queued_length(id: u32) -> Result<f64> {
     environment::with(|environment| {
         let length = environment
@@ -268,7 +268,7 @@ pub fn queued_length(id: u32) -> Result<f64> {
 }
 
 /// Closes the descriptor, with all that is read ahead or queued.
-#[napi]
+#[napi(catch_unwind)]
 pub fn connection_close(id: u32) -> Result<()> {
     environment::with(|environment| {
         if let Some(Source::Connection(connection)) = environment.table.remove(id) {
@@ -278,7 +278,7 @@ pub fn connection_close(id: u32) -> Result<()> {
 }
 
 /// Hands the descriptor back. BUSY while writes are queued or bytes read ahead.
-#[napi]
+#[napi(catch_unwind)]
 pub fn connection_release(id: u32) -> Result<i32> {
     let busy = connection(
         id,
@@ -312,7 +312,7 @@ pub struct ReadAhead {
 }
 
 /// A copy of what was read ahead; none inside a large message, or where descriptors were lost.
-#[napi]
+#[napi(catch_unwind)]
 pub fn connection_export(id: u32) -> Result<Option<ReadAhead>> {
     let mut exported = None;
     connection(id, |_, _, connection| {
@@ -337,7 +337,7 @@ pub fn connection_export(id: u32) -> Result<Option<ReadAhead>> {
 
 /// Gives a new connection what was read ahead elsewhere. The descriptors are held for JavaScript. 0, or PROTOCOL_ERROR
 /// where the tags are out of order: then the descriptors are closed.
-#[napi]
+#[napi(catch_unwind)]
 pub fn connection_import(id: u32, read_ahead: ReadAhead) -> Result<i32> {
     connection(id, |shared, _, connection| {
         let mut fds = read_ahead.fds.iter().filter_map(|&fd| shared.descriptors.take_back(fd));

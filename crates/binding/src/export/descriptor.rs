@@ -49,7 +49,7 @@ fn on<R>(
 }
 
 /// Makes a descriptor ours: close-on-exec from now on. Returns its number or a code.
-#[napi]
+#[napi(catch_unwind)]
 pub fn descriptor_adopt(fd: i32) -> Result<i32> {
     answering(|environment| {
         borrow(fd, |borrowed| {
@@ -64,7 +64,7 @@ pub fn descriptor_adopt(fd: i32) -> Result<i32> {
 }
 
 /// Gives a descriptor of ours up, without closing it.
-#[napi]
+#[napi(catch_unwind)]
 pub fn descriptor_release(fd: i32) -> Result<()> {
     environment::with(|environment| {
         if let Some(owned) = environment.shared().descriptors.take_back(fd) {
@@ -74,13 +74,13 @@ pub fn descriptor_release(fd: i32) -> Result<()> {
 }
 
 /// Whether a descriptor is open: 0 or a code.
-#[napi]
+#[napi(catch_unwind)]
 pub fn descriptor_check(fd: i32) -> Result<i32> {
     on(fd, |_| Ok(()), |()| 0)
 }
 
 /// A close-on-exec copy that is ours.
-#[napi]
+#[napi(catch_unwind)]
 pub fn descriptor_duplicate(fd: i32) -> Result<i32> {
     answering(|environment| {
         let copy = borrow(fd, |fd| Ok::<_, Error>(ancillary::duplicate(fd)?))?;
@@ -90,7 +90,7 @@ pub fn descriptor_duplicate(fd: i32) -> Result<i32> {
 
 /// What a descriptor is: `file`, `directory`, `pipe`, `socket`, `listener`, `tty`, `char`, `block`, `memfd` or `anon`; or a
 /// code.
-#[napi]
+#[napi(catch_unwind)]
 pub fn descriptor_kind(fd: i32) -> Either<&'static str, i32> {
     match borrow(fd, |fd| Ok::<_, Error>(ancillary::kind(fd)?)) {
         Ok(kind) => Either::A(kind.as_str()),
@@ -99,7 +99,7 @@ pub fn descriptor_kind(fd: i32) -> Either<&'static str, i32> {
 }
 
 /// Whether a socket is a stream: 1 or 0, or a code.
-#[napi]
+#[napi(catch_unwind)]
 pub fn descriptor_is_stream(fd: i32) -> Result<i32> {
     on(fd, ancillary::socket_type, |kind| {
         i32::from(kind == ancillary::SocketType::Stream)
@@ -107,19 +107,19 @@ pub fn descriptor_is_stream(fd: i32) -> Result<i32> {
 }
 
 /// Whether programs started from here get the descriptor: 1 or 0, or a code.
-#[napi]
+#[napi(catch_unwind)]
 pub fn descriptor_inheritable(fd: i32) -> Result<i32> {
     on(fd, ancillary::inheritable, i32::from)
 }
 
 /// Sets or clears close-on-exec: 0 or a code.
-#[napi]
+#[napi(catch_unwind)]
 pub fn descriptor_set_inheritable(fd: i32, inheritable: bool) -> Result<i32> {
     on(fd, |fd| ancillary::set_inheritable(fd, inheritable), |()| 0)
 }
 
 /// A pair of connected sockets or, where not `duplex`, a pipe: reader first; or a code.
-#[napi]
+#[napi(catch_unwind)]
 pub fn descriptor_pair(duplex: bool) -> Result<Either<Vec<i32>, i32>> {
     environment::with(|environment| {
         let descriptors = &environment.shared().descriptors;

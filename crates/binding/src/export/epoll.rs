@@ -20,13 +20,13 @@ fn with_epoll(id: u32, f: impl FnOnce(&Epoll) -> std::result::Result<i32, fdwire
 }
 
 /// A new instance: the number of its watch, or a negative code.
-#[napi]
+#[napi(catch_unwind)]
 pub fn epoll_open(realm: u32) -> Result<i32> {
     watch::open(realm, || Ok(Subject::Epoll(Epoll::new()?)))
 }
 
 /// The same of a descriptor that JavaScript holds.
-#[napi]
+#[napi(catch_unwind)]
 pub fn epoll_adopt(realm: u32, fd: i32) -> Result<i32> {
     watch::adopt(realm, fd, Epoll::new().map(drop), |fd| {
         Epoll::from_fd(fd).map(Subject::Epoll)
@@ -34,26 +34,26 @@ pub fn epoll_adopt(realm: u32, fd: i32) -> Result<i32> {
 }
 
 /// Watches a descriptor.
-#[napi]
+#[napi(catch_unwind)]
 pub fn epoll_register(id: u32, fd: i32, mask: u32) -> Result<i32> {
     with_epoll(id, |epoll| epoll.register(fd, mask).map(|()| 0))
 }
 
 /// Replaces the mask of a descriptor.
-#[napi]
+#[napi(catch_unwind)]
 pub fn epoll_modify(id: u32, fd: i32, mask: u32) -> Result<i32> {
     with_epoll(id, |epoll| epoll.modify(fd, mask).map(|()| 0))
 }
 
 /// Forgets a descriptor.
-#[napi]
+#[napi(catch_unwind)]
 pub fn epoll_unregister(id: u32, fd: i32) -> Result<i32> {
     with_epoll(id, |epoll| epoll.unregister(fd).map(|()| 0))
 }
 
 /// Blocks until there are events, or so many milliseconds are over. They are written into `events`, descriptor and mask
 /// each, as many as fit; returns how many.
-#[napi]
+#[napi(catch_unwind)]
 pub fn epoll_wait(id: u32, timeout: f64, mut events: Int32ArraySlice<'_>) -> Result<i32> {
     with_epoll(id, |epoll| {
         // SAFETY: JavaScript, which owns the memory, runs on this thread only and is in this call.
@@ -75,7 +75,7 @@ pub(crate) fn write_pairs(words: &mut [i32], pairs: impl Iterator<Item = (i32, i
 }
 
 /// The masks, filters and flags of epoll, poll and kqueue by their names.
-#[napi]
+#[napi(catch_unwind)]
 pub fn readiness_constants() -> BTreeMap<&'static str, f64> {
     let epoll = EPOLL_CONSTANTS.iter().map(|&(name, value)| (name, f64::from(value)));
     let poll = POLL_CONSTANTS.iter().map(|&(name, value)| (name, f64::from(value)));

@@ -229,7 +229,9 @@ unsafe extern "C" fn close_descriptor(env: sys::napi_env, info: sys::napi_callba
 /// - `sendFrames` sends the small messages that are framed in the first `length` bytes of a stage. Returns as `send` does.
 /// - `sendRecord` sends a handle record of the first `descriptors` shared descriptor words. Returns as `send` does.
 /// - `closeDescriptor` closes a descriptor of ours: 0.
-#[napi(ts_return_type = "{
+#[napi(
+    catch_unwind,
+    ts_return_type = "{
   receive(id: number, offset: number, maxLength: number, timeout: number, memory?: Uint8Array): number | Buffer
   receiveInto(id: number, target: Uint8Array, offset: number, timeout: number, memory?: Uint8Array): number | Buffer
   receiveRecord(id: number, max: number, timeout: number): number
@@ -237,7 +239,8 @@ unsafe extern "C" fn close_descriptor(env: sys::napi_env, info: sys::napi_callba
   sendFrames(id: number, stage: number, length: number, cork: number): number
   sendRecord(id: number, descriptors: number, cork: number): number
   closeDescriptor(fd: number): number
-}")]
+}"
+)]
 pub fn hot(env: Env) -> Result<Object<'static>> {
     let mut functions = Object::new(&env)?;
     for (name, callback) in [
@@ -268,7 +271,7 @@ pub fn hot(env: Env) -> Result<Object<'static>> {
 }
 
 /// Where `receive` puts small messages from now on, and their lengths.
-#[napi]
+#[napi(catch_unwind)]
 pub fn register_slab(
     env: Env,
     realm: u32,
@@ -290,7 +293,7 @@ pub fn register_slab(
 }
 
 /// Memory in which JavaScript frames small messages; returns what `sendFrames` knows it by.
-#[napi]
+#[napi(catch_unwind)]
 pub fn register_stage(env: Env, realm: u32, #[napi(ts_arg_type = "Uint8Array")] memory: Unknown<'_>) -> Result<i32> {
     // SAFETY: a value of the call that is running.
     let memory = unsafe { HeldArray::new(env.raw(), memory.raw())? };

@@ -16,13 +16,13 @@ pub const KEVENT_WORDS: u32 = WORDS as u32;
 const WORDS: usize = 6;
 
 /// A new queue: the number of its watch, or a negative code.
-#[napi]
+#[napi(catch_unwind)]
 pub fn kqueue_open(realm: u32) -> Result<i32> {
     watch::open(realm, || Ok(Subject::Kqueue(Kqueue::new()?)))
 }
 
 /// The same of a descriptor that JavaScript holds.
-#[napi]
+#[napi(catch_unwind)]
 pub fn kqueue_adopt(realm: u32, fd: i32) -> Result<i32> {
     watch::adopt(realm, fd, Kqueue::new().map(drop), |fd| {
         Kqueue::from_fd(fd).map(Subject::Kqueue)
@@ -31,7 +31,7 @@ pub fn kqueue_adopt(realm: u32, fd: i32) -> Result<i32> {
 
 /// Applies the changes, then blocks until there are events, or so many milliseconds are over. They are written into
 /// `events`, as many as fit; returns how many.
-#[napi]
+#[napi(catch_unwind)]
 pub fn kqueue_control(
     id: u32,
     changes: Float64ArraySlice<'_>,

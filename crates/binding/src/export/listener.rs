@@ -43,7 +43,7 @@ impl From<SocketFileOptions> for SocketFileSettings {
 }
 
 /// Listens on a unix address: a watch, or a code.
-#[napi]
+#[napi(catch_unwind)]
 pub fn listen_unix(realm: u32, path: Uint8ArraySlice<'_>, backlog: i32, options: SocketFileOptions) -> Result<i32> {
     let address = Address::Unix(path.as_ref().to_vec());
     let settings = options.into();
@@ -57,7 +57,7 @@ pub fn listen_unix(realm: u32, path: Uint8ArraySlice<'_>, backlog: i32, options:
 }
 
 /// Listens on a numeric host and a port: a watch, or a code.
-#[napi]
+#[napi(catch_unwind)]
 pub fn listen_internet(realm: u32, host: String, port: u16, backlog: i32) -> Result<i32> {
     watch::open(realm, || {
         let address = internet_address(&host, port)?;
@@ -66,7 +66,7 @@ pub fn listen_internet(realm: u32, host: String, port: u16, backlog: i32) -> Res
 }
 
 /// Takes over a listening socket that JavaScript holds: a watch, or a code with the descriptor left where it was.
-#[napi]
+#[napi(catch_unwind)]
 pub fn listen_descriptor(realm: u32, fd: i32) -> Result<i32> {
     answering(|environment| {
         let realm = environment.realm(realm)?;

@@ -22,7 +22,7 @@ fn pairs(words: &[i32]) -> impl Iterator<Item = (i32, i16)> {
 
 /// Blocks until something of the set is ready, or so many milliseconds are over. It is written into `events`, which has
 /// room for all; returns how many.
-#[napi]
+#[napi(catch_unwind)]
 pub fn poll_wait(set: Int32ArraySlice<'_>, timeout: f64, mut events: Int32ArraySlice<'_>) -> Result<i32> {
     answering(|_| {
         let mut poll = Poll::new();
@@ -37,7 +37,7 @@ pub fn poll_wait(set: Int32ArraySlice<'_>, timeout: f64, mut events: Int32ArrayS
 
 /// Blocks until a descriptor is ready, or so many milliseconds are over. `fds` are those to read, of which there are
 /// `readers`, those to write, of which there are `writers`, and the rest; `ready` gets a 1 or 0 for each.
-#[napi]
+#[napi(catch_unwind)]
 pub fn select_wait(
     fds: Int32ArraySlice<'_>,
     readers: u32,
@@ -82,7 +82,7 @@ fn with_notifier(
 }
 
 /// A notifier of a set: the number of its watch, or a negative code.
-#[napi]
+#[napi(catch_unwind)]
 pub fn notifier_open(realm: u32, set: Int32ArraySlice<'_>) -> Result<i32> {
     watch::open(realm, || {
         let notifier = Notifier::new()?;
@@ -92,13 +92,13 @@ pub fn notifier_open(realm: u32, set: Int32ArraySlice<'_>) -> Result<i32> {
 }
 
 /// Adds a descriptor, or replaces its mask.
-#[napi]
+#[napi(catch_unwind)]
 pub fn notifier_set(id: u32, fd: i32, mask: i32) -> Result<i32> {
     with_notifier(id, |notifier| notifier.set(fd, mask as i16))
 }
 
 /// Removes a descriptor.
-#[napi]
+#[napi(catch_unwind)]
 pub fn notifier_remove(id: u32, fd: i32) -> Result<i32> {
     with_notifier(id, |notifier| {
         notifier.remove(fd);
@@ -107,7 +107,7 @@ pub fn notifier_remove(id: u32, fd: i32) -> Result<i32> {
 }
 
 /// To be called when it was reported, before the set is asked again.
-#[napi]
+#[napi(catch_unwind)]
 pub fn notifier_clear(id: u32) -> Result<i32> {
     with_notifier(id, Notifier::clear)
 }

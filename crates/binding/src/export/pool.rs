@@ -20,7 +20,7 @@ fn pool() -> &'static Arc<Pool> {
 
 /// A Buffer of pooled memory, which may hold the bytes of earlier messages; null where the pool is exhausted, or the
 /// runtime allows Buffers of memory of its own only.
-#[napi(ts_return_type = "Buffer | null")]
+#[napi(catch_unwind, ts_return_type = "Buffer | null")]
 pub fn pool_take(env: Env, length: u32) -> Result<Option<Unknown<'static>>> {
     let Some(block) = pool().take(length as usize) else {
         return Ok(None);
@@ -51,13 +51,13 @@ unsafe extern "C" fn give_back(_env: sys::napi_env, _data: *mut c_void, kept: *m
 }
 
 /// Gives the system back what was not needed since the last call; true while there is more.
-#[napi]
+#[napi(catch_unwind)]
 pub fn pool_trim() -> bool {
     pool().trim()
 }
 
 /// Bytes that the pool has from the system.
-#[napi]
+#[napi(catch_unwind)]
 pub fn pool_mapped() -> f64 {
     pool().mapped() as f64
 }

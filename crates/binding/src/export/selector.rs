@@ -57,7 +57,7 @@ fn with_selector(
 }
 
 /// An empty selector: the number of its watch, or a negative code.
-#[napi]
+#[napi(catch_unwind)]
 pub fn selector_open(realm: u32, regular_files_ready: bool) -> Result<i32> {
     let regular_files = if regular_files_ready {
         RegularFiles::AlwaysReady
@@ -68,26 +68,26 @@ pub fn selector_open(realm: u32, regular_files_ready: bool) -> Result<i32> {
 }
 
 /// Watches a descriptor.
-#[napi]
+#[napi(catch_unwind)]
 pub fn selector_register(id: u32, fd: i32, events: u32, options: SelectorOptions) -> Result<i32> {
     with_selector(id, |selector| selector.register(fd, events, options.into()).map(|()| 0))
 }
 
 /// Replaces what a descriptor is watched for.
-#[napi]
+#[napi(catch_unwind)]
 pub fn selector_modify(id: u32, fd: i32, events: u32, options: SelectorOptions) -> Result<i32> {
     with_selector(id, |selector| selector.modify(fd, events, options.into()).map(|()| 0))
 }
 
 /// Forgets a descriptor, which may have been closed.
-#[napi]
+#[napi(catch_unwind)]
 pub fn selector_unregister(id: u32, fd: i32) -> Result<i32> {
     with_selector(id, |selector| selector.unregister(fd).map(|()| 0))
 }
 
 /// Blocks until something is ready, or so many milliseconds are over. It is written into `events`, descriptor and events
 /// each, which has room for all that is registered; returns how many.
-#[napi]
+#[napi(catch_unwind)]
 pub fn selector_wait(id: u32, timeout: f64, mut events: Int32ArraySlice<'_>) -> Result<i32> {
     with_selector(id, |selector| {
         let ready = selector.wait(duration(timeout))?;

@@ -73,7 +73,7 @@ impl Refusal {
 }
 
 /// Makes memory: its descriptor, which is ours, or a negative code.
-#[napi]
+#[napi(catch_unwind)]
 pub fn memory_create(name: String, size: f64) -> Result<i32> {
     let invalid = Error::System(SystemError::system("memfd_create", Errno::EINVAL));
     environment::with(|environment| {
@@ -86,13 +86,13 @@ pub fn memory_create(name: String, size: f64) -> Result<i32> {
 }
 
 /// The seals of memory, or a negative code.
-#[napi]
+#[napi(catch_unwind)]
 pub fn memory_seals(fd: i32) -> i32 {
     borrow(fd, |fd| Ok::<_, Refusal>(memory::seals(fd)?)).unwrap_or_else(Refusal::code)
 }
 
 /// Adds seals: 0 or a negative code.
-#[napi]
+#[napi(catch_unwind)]
 pub fn memory_add_seals(fd: i32, seals: i32) -> i32 {
     match borrow(fd, |fd| Ok::<_, Refusal>(memory::add_seals(fd, seals)?)) {
         Ok(()) => 0,
@@ -102,7 +102,7 @@ pub fn memory_add_seals(fd: i32, seals: i32) -> i32 {
 
 /// Maps `size` bytes of a memory, or all of it, at most `max`, or gives a negative code. `private` tells that what is
 /// written stays here.
-#[napi(ts_return_type = "number | { buffer: ArrayBuffer; private: boolean }")]
+#[napi(catch_unwind, ts_return_type = "number | { buffer: ArrayBuffer; private: boolean }")]
 pub fn memory_map<'env>(env: &'env Env, fd: i32, size: Option<f64>, max: f64) -> Result<Either<i32, Object<'env>>> {
     let mapped = borrow(fd, |fd| {
         Ok::<_, Refusal>(Mapping::new(fd, size.map(|size| size as u64), max as u64)?)
@@ -160,7 +160,7 @@ unsafe extern "C" fn drop_wrapped(_env: sys::napi_env, kept: *mut c_void, _hint:
 }
 
 /// Detaches an ArrayBuffer that `memoryMap` made, and gives its memory up. The addresses are freed when nothing has them.
-#[napi]
+#[napi(catch_unwind)]
 pub fn memory_unmap(env: Env, #[napi(ts_arg_type = "ArrayBuffer")] buffer: Unknown<'_>) -> Result<()> {
     let raw = env.raw();
     let mut wrapped = ptr::null_mut();

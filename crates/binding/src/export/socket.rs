@@ -73,7 +73,7 @@ pub(crate) fn connect(address: &Address) -> fdwire_engine::Result<OwnedFd> {
 }
 
 /// Starts connecting to a numeric host and a port: a descriptor, or a code.
-#[napi]
+#[napi(catch_unwind)]
 pub fn socket_connect_internet(host: String, port: u16) -> Result<i32> {
     answering(|environment| {
         let socket = connect(&internet_address(&host, port)?)?;
@@ -82,7 +82,7 @@ pub fn socket_connect_internet(host: String, port: u16) -> Result<i32> {
 }
 
 /// The numeric addresses of a host; none where it is unknown. Blocks.
-#[napi]
+#[napi(catch_unwind)]
 pub fn resolve_host(host: String) -> Vec<String> {
     let addresses = (host.as_str(), 0).to_socket_addrs();
     let mut hosts: Vec<String> = addresses
@@ -106,13 +106,13 @@ fn connected(fd: BorrowedFd<'_>) -> fdwire_engine::Result<()> {
 }
 
 /// How connecting a descriptor went: 0 connected, and the socket blocks from now on; or a code, EINPROGRESS among them.
-#[napi]
+#[napi(catch_unwind)]
 pub fn socket_connected(fd: i32) -> i32 {
     answer(borrow(fd, connected).map(|()| 0))
 }
 
 /// The address of this end, or of the other; or a code.
-#[napi]
+#[napi(catch_unwind)]
 pub fn socket_address(fd: i32, peer: bool) -> Either<SocketAddress, i32> {
     let address = borrow(fd, |fd| {
         Ok::<_, Error>(if peer {
@@ -139,7 +139,7 @@ pub struct PeerCredentials {
 }
 
 /// Who was at the other end when it connected; none where the descriptor cannot tell.
-#[napi]
+#[napi(catch_unwind)]
 pub fn socket_peer_credentials(fd: i32) -> Option<PeerCredentials> {
     let credentials = borrow(fd, |fd| Ok::<_, Error>(ancillary::peer_credentials(fd)?)).ok()?;
     Some(PeerCredentials {

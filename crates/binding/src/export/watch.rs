@@ -42,7 +42,7 @@ pub(crate) fn adopt(
 }
 
 /// Watches a descriptor that JavaScript holds, or a copy of it where it stays with its owner.
-#[napi]
+#[napi(catch_unwind)]
 pub fn watch_open(realm: u32, fd: i32, copy: bool) -> Result<i32> {
     answering(|environment| {
         let realm = environment.realm(realm)?;
@@ -56,7 +56,7 @@ pub fn watch_open(realm: u32, fd: i32, copy: bool) -> Result<i32> {
 }
 
 /// Watches several descriptors at once: readable when one of them is.
-#[napi]
+#[napi(catch_unwind)]
 pub fn watch_open_set(realm: u32, fds: Int32ArraySlice<'_>) -> Result<i32> {
     open(realm, || {
         let mut selector = Selector::new(RegularFiles::AlwaysReady)?;
@@ -69,7 +69,7 @@ pub fn watch_open_set(realm: u32, fds: Int32ArraySlice<'_>) -> Result<i32> {
 
 /// Asks which of `fds` are readable, closed or in error, and leaves 1 or 0 in the place of each. Blocks for at most
 /// `timeout` milliseconds. Returns how many are, or a code.
-#[napi]
+#[napi(catch_unwind)]
 pub fn poll_readable(mut fds: Int32ArraySlice<'_>, timeout: f64) -> Result<i32> {
     answering(|_| {
         let selected = select(fds.as_ref(), &[], &[], duration(timeout))?;
@@ -84,7 +84,7 @@ pub fn poll_readable(mut fds: Int32ArraySlice<'_>, timeout: f64) -> Result<i32> 
 }
 
 /// Asks for one report when the descriptor is readable, or writable.
-#[napi]
+#[napi(catch_unwind)]
 pub fn watch_arm(id: u32, writable: bool) -> Result<i32> {
     let direction = if writable { Interest::Write } else { Interest::Read };
     watch(id, |shared, watch| watch.arm(shared, direction).map(|()| 0))
@@ -92,7 +92,7 @@ pub fn watch_arm(id: u32, writable: bool) -> Result<i32> {
 
 /// Blocks until the descriptor is readable, or writable, for at most `timeout` milliseconds: 1 when it is, else 0, or a
 /// code.
-#[napi]
+#[napi(catch_unwind)]
 pub fn watch_wait(id: u32, writable: bool, timeout: f64) -> Result<i32> {
     let directions = if writable {
         Readiness::WRITABLE
@@ -103,7 +103,7 @@ pub fn watch_wait(id: u32, writable: bool, timeout: f64) -> Result<i32> {
 }
 
 /// Takes the request for a report back.
-#[napi]
+#[napi(catch_unwind)]
 pub fn watch_disarm(id: u32) -> Result<i32> {
     watch(id, |shared, watch| {
         watch.disarm(shared);
@@ -112,7 +112,7 @@ pub fn watch_disarm(id: u32) -> Result<i32> {
 }
 
 /// The watch keeps the process alive as long as it is open.
-#[napi]
+#[napi(catch_unwind)]
 pub fn watch_hold(id: u32) -> Result<i32> {
     watch(id, |shared, watch| {
         watch.hold(shared);
@@ -121,7 +121,7 @@ pub fn watch_hold(id: u32) -> Result<i32> {
 }
 
 /// Whether an armed watch keeps the process alive.
-#[napi]
+#[napi(catch_unwind)]
 pub fn watch_reference(id: u32, referenced: bool) -> Result<i32> {
     watch(id, |shared, watch| {
         watch.reference(shared, referenced);
@@ -130,13 +130,13 @@ pub fn watch_reference(id: u32, referenced: bool) -> Result<i32> {
 }
 
 /// The descriptor's number.
-#[napi]
+#[napi(catch_unwind)]
 pub fn watch_descriptor(id: u32) -> Result<i32> {
     watch(id, |_, watch| Ok(watch.subject().as_fd().as_raw_fd()))
 }
 
 /// Ends the watch and closes the descriptor.
-#[napi]
+#[napi(catch_unwind)]
 pub fn watch_close(id: u32) -> Result<()> {
     environment::with(|environment| {
         if let Some(Source::Watch(watch)) = environment.table.remove(id) {
@@ -146,7 +146,7 @@ pub fn watch_close(id: u32) -> Result<()> {
 }
 
 /// Ends the watch and hands the descriptor back.
-#[napi]
+#[napi(catch_unwind)]
 pub fn watch_release(id: u32) -> Result<i32> {
     answering(|environment| match environment.table.remove(id) {
         Some(Source::Watch(watch)) => match watch.into_subject(environment.shared()) {
