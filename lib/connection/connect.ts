@@ -9,7 +9,7 @@ import { checkConnectionOptions } from '../channel/options.ts'
 import type { ConnectionOptions, ConnectionSettings } from '../channel/options.ts'
 import { OwnedFd } from '../descriptors/owned-fd.ts'
 import { socketAddress } from '../descriptors/peer.ts'
-import { checkCode, errnoOf, native } from '../native/binding.ts'
+import { checkCode, errnoOf, errorOf, native } from '../native/binding.ts'
 import { realm, sources } from '../native/environment.ts'
 import { errno } from '../native/errno.ts'
 import { addressDetails, checkAddress, resolveHost, resolveHostSync } from './address.ts'
@@ -105,8 +105,12 @@ function connectCopy(fd: Parameters<typeof OwnedFd.dup>[0], options: ConnectOpti
   }
 }
 
-function* reaching(target: UnixTarget | InternetTarget, settings: ConnectionSettings): Connecting {
-  if (target.kind === 'unix') return yield* retrying(target, settings)
+/** Not a generator of its own: connecting to a unix socket costs little more than making one does. */
+function reaching(target: UnixTarget | InternetTarget, settings: ConnectionSettings): Connecting {
+  return target.kind === 'unix' ? retrying(target, settings) : reachingInternet(target, settings)
+}
+
+function* reachingInternet(target: InternetTarget, settings: ConnectionSettings): Connecting {
   const fd = yield* trying(target)
   return connectionOver(openFreshChannel(fd, settings, socketAddress(fd, true)))
 }
@@ -203,12 +207,11 @@ function begin(step: Step, succeed: (addresses: string[]) => void, fail: (error:
         succeed(none)
       },
     }
-    // Where it cannot be watched, asking again tells why.
     const code = native.watchArm(watch, true)
-    if (code < 0) queueMicrotask(() => sources[watch]?.ready(0))
-    return rest
-  }
-  if ('lookup' in step) {
+    if (code >= 0) return rest
+    rest()
+    queueMicrotask(() => fail(errorOf(code)))
+  } else if ('lookup' in step) {
     resolveHost(step.lookup).then(succeed, fail)
   } else {
     const { connection, handshake, maxMessageSize } = step
