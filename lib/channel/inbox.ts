@@ -1,20 +1,11 @@
-import { sources, report, descriptorWords } from '../native/environment.ts'
+import { sources, report } from '../native/environment.ts'
 import type { Source } from '../native/environment.ts'
-import {
-  AbortError,
-  BufferTooShort,
-  CodedError,
-  EOFError,
-  FdsCountError,
-  TimeoutError,
-  closedError,
-  invalidState,
-  withoutFrames,
-} from '../base/errors.ts'
+import { AbortError, BufferTooShort, EOFError, TimeoutError, closedError, invalidState } from '../base/errors.ts'
+import { closeDescriptors, ownDescriptors } from './arrived.ts'
+import { endOfStream, failureOf } from './failures.ts'
 import { allocate } from './memory.ts'
 import { claim, claimBehind, lengths, slabOffset } from './message-pool.ts'
-import { checkCode, errorOf, hot, native } from '../native/binding.ts'
-import { wrapFd } from '../descriptors/owned-fd.ts'
+import { checkCode, hot, native } from '../native/binding.ts'
 import type { OwnedFd } from '../descriptors/owned-fd.ts'
 import { Queue } from '../base/queue.ts'
 import { giveTurn } from '../base/turn.ts'
@@ -22,22 +13,8 @@ import type { Readiness } from '../base/read-ahead.ts'
 import { Pending, forEver } from '../base/limits.ts'
 import type { Limits } from '../base/limits.ts'
 
-const {
-  BUSY,
-  DESCRIPTORS_TRUNCATED,
-  DESCRIPTOR_COUNT,
-  END_OF_STREAM,
-  MEMORY_GONE,
-  MESSAGE_TOO_LARGE,
-  MESSAGE_TRUNCATED,
-  NEED_MEMORY,
-  PROTOCOL_ERROR,
-  REPORT_DESCRIPTORS,
-  REPORT_LENGTH,
-  TIMED_OUT,
-  WOULD_BLOCK,
-} = native
-const { closeDescriptor, receive, receiveInto, receiveRecord } = hot
+const { END_OF_STREAM, MESSAGE_TOO_LARGE, NEED_MEMORY, REPORT_LENGTH, TIMED_OUT, WOULD_BLOCK } = native
+const { receive, receiveInto, receiveRecord } = hot
 
 /** A message and the descriptors sent with it, which belong to the receiver. */
 export interface Message {
@@ -72,6 +49,8 @@ const nothing: Buffer[] = []
 
 /** The receiving half of a connection: who waits, in order. A message under way is the native side's alone. */
 export class Inbox implements Readiness {
+  /** What was read ahead counts beside the descriptor, not instead of it. */
+  readonly byDescriptor: boolean = true
   /** Whether it can receive: false once a message was too large. */
   readable: boolean
   readonly #id: number
@@ -99,11 +78,6 @@ export class Inbox implements Readiness {
     this.#id = id
     this.#owner = owner
     this.readable = readable
-  }
-
-  /** What was read ahead counts beside the descriptor, not instead of it. */
-  get byDescriptor(): boolean {
-    return true
   }
 
   /** Whether nothing follows what was received. */
@@ -197,23 +171,6 @@ export class Inbox implements Readiness {
     }
   }
 
-  /** Waits until {@link poll} is true: false when the time is over. */
-  async waitReadable(limits: Limits): Promise<boolean> {
-    const check = (): void => {
-      if (this.#closed) pending.reject(closedError('connection'))
-      else if (this.poll()) pending.resolve(true)
-      else this.watch(check)
-    }
-    const pending = new Pending<boolean>(limits, 'poll', () => this.unwatch(check))
-    this.watch(check)
-    try {
-      return await pending.promise
-    } catch (error) {
-      if (error instanceof TimeoutError) return false
-      throw error
-    }
-  }
-
   /** Calls back once, at the next chance to read or when the connection is closed. */
   watch(callback: () => void): void {
     this.#watchers = [...this.#watchers, callback]
@@ -234,7 +191,7 @@ export class Inbox implements Readiness {
       try {
         const result = this.#attempt(receive.take, receive.asked)
         if (result !== blocked) receive.pending.resolve(result)
-        else if (this.#ended) receive.pending.reject(withoutFrames(() => new EOFError()))
+        else if (this.#ended) receive.pending.reject(endOfStream())
         else break
       } catch (error) {
         receive.pending.reject(error)
@@ -276,7 +233,7 @@ export class Inbox implements Readiness {
     const ahead = this.#nextAhead(maxLength)
     if (ahead !== undefined) return { data: ahead, fds: [] }
     const data = this.#take(maxLength)
-    return data === blocked ? blocked : { data, fds: this.#descriptors() }
+    return data === blocked ? blocked : { data, fds: ownDescriptors() }
   }
 
   /** Takes what messages there are. What goes wrong behind the first is kept for the next receive. */
@@ -314,7 +271,7 @@ export class Inbox implements Readiness {
   takeRecord(max: number): OwnedFd[] | Blocked {
     this.unread()
     const code = receiveRecord(this.#id, max, this.#patience())
-    return code > 0 ? this.#descriptors() : this.#unreceived(code)
+    return code > 0 ? ownDescriptors() : this.#unreceived(code)
   }
 
   /** Gives the native side back what was taken and not delivered. */
@@ -402,20 +359,9 @@ export class Inbox implements Readiness {
     }
   }
 
-  /** The descriptors that came with what was received last. */
-  #descriptors(): OwnedFd[] {
-    const count = report[REPORT_DESCRIPTORS] as number
-    if (count === 0) return []
-    const fds: OwnedFd[] = []
-    for (let index = 0; index < count; index++) fds.push(wrapFd(descriptorWords[index] as number))
-    return fds
-  }
-
   #discardDescriptors(): void {
-    const count = report[REPORT_DESCRIPTORS] as number
-    if (count === 0) return
-    for (const fd of descriptorWords.subarray(0, count)) closeDescriptor(fd)
-    if (this.#warned) return
+    const count = closeDescriptors()
+    if (count === 0 || this.#warned) return
     this.#warned = true
     process.emitWarning(`${count} descriptors came with a message and were closed; receive it with recvMessage()`, {
       code: 'FDWIRE_FDS_DISCARDED',
@@ -434,27 +380,15 @@ export class Inbox implements Readiness {
       case END_OF_STREAM:
         this.#ended = true
         return blocked
-      case MESSAGE_TRUNCATED:
-        throw new CodedError('ERR_MESSAGE_TRUNCATED', 'The peer closed the connection inside a message')
       case MESSAGE_TOO_LARGE:
         throw this.#tooLarge(count)
-      case MEMORY_GONE:
-        throw invalidState('The buffer was transferred away while a message was written into it')
-      case BUSY:
-        throw invalidState('A message was received in part; receive the rest of it first')
-      case PROTOCOL_ERROR:
-        throw new CodedError('ERR_PROTOCOL', 'What the peer sent is not a message')
-      case DESCRIPTOR_COUNT:
-        throw new FdsCountError(count)
-      case DESCRIPTORS_TRUNCATED:
-        throw new CodedError('ERR_FDS_TRUNCATED', 'Descriptors were lost on the way in: too many files are open')
       default:
-        throw errorOf(code)
+        throw failureOf(code, count)
     }
   }
 
   #tooLarge(length: number): Error {
     this.readable = false
-    return new CodedError('ERR_MESSAGE_TOO_LARGE', `A message of ${length} bytes is over the limit`)
+    return failureOf(MESSAGE_TOO_LARGE, length)
   }
 }

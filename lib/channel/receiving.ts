@@ -1,8 +1,8 @@
 import { afterTurn, atOnce, needsTurn } from '../base/turn.ts'
 import { checkInteger } from '../base/arguments.ts'
-import { AbortError } from '../base/errors.ts'
-import { checkLimits, checkPositional, forEver } from '../base/limits.ts'
-import type { WaitOptions } from '../base/limits.ts'
+import { AbortError, TimeoutError, closedError } from '../base/errors.ts'
+import { Pending, checkLimits, checkPositional, forEver } from '../base/limits.ts'
+import type { Limits, WaitOptions } from '../base/limits.ts'
 import type { Channel } from './channel.ts'
 import { blocked } from './inbox.ts'
 import type { Message, Receiving, Take } from './inbox.ts'
@@ -75,7 +75,25 @@ export async function poll(channel: Channel, timeout: number | null | WaitOption
   const found = atOnce(now) ?? (needsTurn(limits) ? await afterTurn(limits, now) : undefined)
   if (found === true || limits.timeout === 0) return found === true
   channel.checkReadable()
-  return channel.inbox.waitReadable(limits)
+  return waitReadable(channel, limits)
+}
+
+/** False when the time is over. */
+async function waitReadable(channel: Channel, limits: Limits): Promise<boolean> {
+  const { inbox } = channel
+  const check = (): void => {
+    if (channel.state !== 'open') pending.reject(closedError('connection'))
+    else if (inbox.poll()) pending.resolve(true)
+    else inbox.watch(check)
+  }
+  const pending = new Pending<boolean>(limits, 'poll', () => inbox.unwatch(check))
+  inbox.watch(check)
+  try {
+    return await pending.promise
+  } catch (error) {
+    if (error instanceof TimeoutError) return false
+    throw error
+  }
 }
 
 export function pollSync(channel: Channel, timeout: number | null | WaitOptions | undefined): boolean {

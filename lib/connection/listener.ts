@@ -19,8 +19,8 @@ import type { ListenerOptions } from './listening.ts'
  * `multiprocessing.connection.Listener`.
  *
  * Connections stay in the kernel's queue until {@link accept} or a `for await` loop waits for them, or with `authKey` or
- * `verifyPeer` a `wait`, `select` or `Selector`. Then the handshakes of up to 64 go on side by side, and who is through first is accepted first; who fails is
- * closed and told to `onHandshakeError`. An open listener keeps the process alive.
+ * `verifyPeer` a `wait`, `select` or `Selector`. Then the handshakes of up to 64 go on side by side, and who is through
+ * first is accepted first; who fails is closed and told to `onHandshakeError`. An open listener keeps the process alive.
  */
 export class Listener {
   static {
@@ -119,9 +119,10 @@ export class Listener {
 
   /**
    * As {@link accept}, blocking. Handshakes go one after the other here; one that is under way when `timeout` is over is
-   * given up, and its client closed. A signal is looked at only once, before.
+   * given up, and its client closed. `onHandshakeError` is told at once. A signal is looked at only once, before.
    *
-   * @throws `ERR_INVALID_STATE` beside an {@link accept} that waits; otherwise as {@link accept}.
+   * @throws `ERR_INVALID_STATE` beside an {@link accept} that waits, and for a `verifyPeer` that returns a promise, whose
+   *   client is closed; otherwise as {@link accept}.
    */
   acceptSync(options?: WaitOptions): Connection {
     this.#accepting.checkOpen()
