@@ -3,7 +3,8 @@
 use fdwire_ancillary::Errno;
 
 use super::Connection;
-use super::receive::{Received, Wait, take_memory};
+use super::read::Wait;
+use super::receive::{Received, take_memory};
 use crate::memory::{Buffer, Memory, Offer, Region};
 use crate::outcome::{Error, Place, Result};
 use crate::settings::{HEADER_WINDOW, MAX_UNCLAIMED, UNPROVEN};

@@ -1,6 +1,7 @@
 //! A connection: transport, decoder, outbox, and what is known of the transport's readiness.
 
 mod body;
+mod read;
 mod receive;
 mod send;
 
@@ -19,7 +20,8 @@ use crate::shared::Shared;
 use crate::transport::{Kind, Transport};
 
 use body::Body;
-pub use receive::{Slots, Wait};
+pub use read::Wait;
+pub use receive::Slots;
 pub use send::Message;
 
 /// What a turn has to tell of a source.
