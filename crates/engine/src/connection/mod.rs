@@ -3,6 +3,7 @@
 mod body;
 mod read;
 mod receive;
+mod record;
 mod send;
 
 use std::collections::VecDeque;
