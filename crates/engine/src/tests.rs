@@ -6,7 +6,7 @@ use crate::scripted::{receive, send};
 
 fn config() -> ProptestConfig {
     ProptestConfig {
-        cases: if cfg!(miri) { 12 } else { 300 },
+        cases: if cfg!(miri) { 6 } else { 300 },
         failure_persistence: None,
         ..ProptestConfig::default()
     }

@@ -50,7 +50,7 @@ pub fn send(tape: &[u8]) {
             }
             choice => {
                 let sent = body(
-                    LENGTHS[tape.below(LENGTHS.len() - if cfg!(miri) { 3 } else { 1 })],
+                    LENGTHS[tape.below(LENGTHS.len() - if cfg!(miri) { 5 } else { 1 })],
                     seed,
                 );
                 seed += 1;
