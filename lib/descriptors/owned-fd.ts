@@ -1,7 +1,14 @@
 import type { Cluster } from 'node:cluster'
 import { Server, Socket } from 'node:net'
 import type { SocketConstructorOpts } from 'node:net'
-import { CodedError, closedError, invalidArgumentType, invalidFdType, invalidState } from '../base/errors.ts'
+import {
+  CodedError,
+  closedError,
+  illegalConstructor,
+  invalidArgumentType,
+  invalidFdType,
+  invalidState,
+} from '../base/errors.ts'
 import { fdNumber } from './fd-like.ts'
 import { isListener, isStream, kindOf } from './kind.ts'
 import type { FdKind } from './kind.ts'
@@ -40,6 +47,9 @@ export let wrapFd: (fd: number, name?: string) => OwnedFd
 /** Gives the descriptor to the native side, which knows it by its number. */
 export let surrenderFd: (owned: OwnedFd) => number
 
+/** What only this file has: nobody else makes an OwnedFd. */
+const ours: unique symbol = Symbol('ours')
+
 let warned = false
 const endOfTurn = Promise.resolve()
 
@@ -70,7 +80,7 @@ const MAX_UNREGISTERED = 256
 export class OwnedFd {
   static {
     inspectable(this.prototype, (object) => object.#describe())
-    wrapFd = (fd, name) => new OwnedFd(fd, name)
+    wrapFd = (fd, name) => new OwnedFd(ours, fd, name)
     surrenderFd = (owned) => owned.#surrender()
   }
 
@@ -94,7 +104,8 @@ export class OwnedFd {
   #registered = false
   readonly #name: string | undefined
 
-  private constructor(fd: number, name?: string) {
+  private constructor(token: typeof ours, fd: number, name?: string) {
+    if (token !== ours) throw illegalConstructor('OwnedFd')
     this.#fd = fd
     this.#name = name
     const count = unregistered.push(this)
@@ -110,7 +121,7 @@ export class OwnedFd {
    */
   static fromFd(fd: number): OwnedFd {
     if (typeof fd !== 'number') throw invalidArgumentType('fd', 'a number', fd)
-    return new OwnedFd(adopt(fd))
+    return new OwnedFd(ours, adopt(fd))
   }
 
   /**
@@ -119,7 +130,7 @@ export class OwnedFd {
    * @throws EBADF, EMFILE; `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_FD_TYPE`, `ERR_INVALID_STATE`.
    */
   static dup(fd: FdLike): OwnedFd {
-    return new OwnedFd(checkCode(native.descriptorDuplicate(fdNumber(fd))))
+    return new OwnedFd(ours, checkCode(native.descriptorDuplicate(fdNumber(fd))))
   }
 
   /** The number, -1 once closed or taken. */
@@ -174,7 +185,7 @@ export class OwnedFd {
    * @throws `ERR_CLOSED`; EMFILE.
    */
   dup(): OwnedFd {
-    return new OwnedFd(checkCode(native.descriptorDuplicate(this.#open())), this.#name)
+    return new OwnedFd(ours, checkCode(native.descriptorDuplicate(this.#open())), this.#name)
   }
 
   /** Closes the descriptor. Closing again does nothing. */

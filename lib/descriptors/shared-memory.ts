@@ -1,10 +1,20 @@
 import { constants } from 'node:buffer'
 import { checkFlag, checkInteger } from '../base/arguments.ts'
-import { closedError, invalidArgumentType, invalidArgumentValue, invalidFdType, invalidState } from '../base/errors.ts'
+import {
+  closedError,
+  illegalConstructor,
+  invalidArgumentType,
+  invalidArgumentValue,
+  invalidFdType,
+  invalidState,
+} from '../base/errors.ts'
 import { fdNumber } from './fd-like.ts'
 import { inspectable } from '../base/inspect.ts'
 import { checkCode, native } from '../native/binding.ts'
 import { OwnedFd, surrenderFd, wrapFd } from './owned-fd.ts'
+
+/** What only this file has: nobody else makes a SharedMemory. */
+const ours: unique symbol = Symbol('ours')
 
 /** The longest name of a memfd, in bytes. */
 const MAX_NAME = 249
@@ -54,7 +64,9 @@ export class SharedMemory {
   readonly #size: number
   readonly #readOnly: boolean
 
-  private constructor(owned: OwnedFd, { buffer, private: readOnly }: Mapped) {
+  private constructor(token: typeof ours, owned: OwnedFd, mapped: Mapped) {
+    if (token !== ours) throw illegalConstructor('SharedMemory')
+    const { buffer, private: readOnly } = mapped
     this.#owned = owned
     this.#buffer = buffer
     this.#size = buffer.byteLength
@@ -76,7 +88,7 @@ export class SharedMemory {
     const name = checkName(options.name)
     const owned = wrapFd(checkCode(native.memoryCreate(name, size)))
     try {
-      return new SharedMemory(owned, map(owned.fd, size))
+      return new SharedMemory(ours, owned, map(owned.fd, size))
     } catch (error) {
       owned.close()
       throw error
@@ -97,7 +109,7 @@ export class SharedMemory {
     if (typeof fd !== 'number' && !(fd instanceof OwnedFd)) throw invalidArgumentType('fd', 'a number or OwnedFd', fd)
     const mapped = map(fdNumber(fd), undefined)
     const owned = fd instanceof OwnedFd ? wrapFd(surrenderFd(fd)) : OwnedFd.fromFd(fd)
-    return new SharedMemory(owned, mapped)
+    return new SharedMemory(ours, owned, mapped)
   }
 
   /** The number, -1 once closed. Send it as any other: `connection.sendBytes(message, { fds: [memory] })`. */
