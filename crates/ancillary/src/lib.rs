@@ -28,6 +28,8 @@ mod credentials;
 mod descriptor;
 #[cfg(test)]
 mod fallback_tests;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod kind;
 mod message;
 mod option;
