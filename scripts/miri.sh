@@ -10,3 +10,4 @@ export PROPTEST_CASES="${PROPTEST_CASES:-8}"
 export MIRIFLAGS="${MIRIFLAGS:-} -Zmiri-disable-isolation"
 cargo +nightly miri test -p fdwire-framing --lib --tests
 cargo +nightly miri test -p fdwire-ancillary --lib control::
+cargo +nightly miri test -p fdwire-engine --lib -- tests:: memory::
