@@ -84,7 +84,7 @@ function graphOf(source) {
           usesOf(code)
             .map((path) => resolve(path, name))
             // What a folder's module re-exports from its own files is no import.
-            .filter((target) => target !== undefined && target !== name && !target.startsWith(`${name}::`)),
+            .filter((target) => target !== undefined && target !== name),
         ),
       ]),
   )

@@ -18,7 +18,7 @@ export async function rollUp(name, header, { options = [], plugins = [] } = {}) 
       external: /^node:/,
       plugins,
       onwarn(warning) {
-        if (warning.code !== 'CIRCULAR_DEPENDENCY') throw new Error(warning.message)
+        throw new Error(warning.message)
       },
     })
     const { output } = await bundle.generate({ format: 'es' })

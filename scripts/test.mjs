@@ -16,6 +16,7 @@ await check('format: oxfmt', 'oxfmt --check')
 await check('format: rustfmt', 'cargo fmt --all --check')
 await check('format: Cargo.toml', 'taplo fmt --check --diff')
 await check('lint: oxlint', 'oxlint --deny-warnings')
+await check('lint: circles and long files', 'node scripts/modules.mjs')
 await check('lint: clippy', 'cargo clippy --workspace --all-targets -- --deny warnings')
 for (const target of ['aarch64-apple-darwin', 'x86_64-apple-darwin', 'x86_64-unknown-freebsd']) {
   const command = `cargo clippy --workspace --all-targets --target ${target} -- --deny warnings`

@@ -6,8 +6,8 @@
 //!
 //! The modules, each importing only from those before it: [`settings`](Settings), [`outcome`](Outcome),
 //! [`memory`](Memory), [`descriptors`](Descriptors), [`shared`](Shared), `interest`, [`transport`](Transport),
-//! [`connection`](Connection) (`read`, `body`, `receive`, `record` and `send` are parts of it), [`listener`](Listener), [`watch`](Watch),
-//! [`table`](Table).
+//! [`connection`](Connection) (in it `holding`, `state`, `read`, `received`, `body`, `receive`, `record`, `send`),
+//! [`listener`](Listener), [`watch`](Watch), [`table`](Table).
 //!
 //! A large message under way is the connection's alone: it asks for memory ([`Error::NeedMemory`]), reads on by itself,
 //! and gives the message when that is whole. Memory that vanishes meanwhile loses the message and nothing else.

@@ -2,6 +2,7 @@
 //!
 //! A driver knows nothing of what it drives: it is given a descriptor to watch and two functions to call.
 
+mod hooks;
 mod interrupt;
 mod thread;
 mod uv;
@@ -10,16 +11,8 @@ use std::os::fd::RawFd;
 
 use napi::{Env, Result};
 
+pub(crate) use hooks::Hooks;
 pub(crate) use interrupt::interrupt;
-
-/// What a driver calls on the JavaScript thread.
-#[derive(Clone, Copy)]
-pub(crate) struct Hooks {
-    /// The descriptor is readable.
-    pub(crate) turn: fn(),
-    /// The JavaScript environment goes away and the descriptor is watched no more: it is closed now, not earlier.
-    pub(crate) close: fn(),
-}
 
 /// A driver that runs until the JavaScript environment goes away. It is of no use after [`Hooks::close`] returned.
 pub(crate) enum Driver {

@@ -13,7 +13,7 @@ use std::time::Duration;
 use fdwire_multiplexer::HandOver;
 use napi::{Env, Result, check_status, sys};
 
-use super::Hooks;
+use super::hooks::Hooks;
 
 /// What a wake-up finds on the JavaScript thread. It belongs to the ThreadsafeFunction, and is dropped by its finalizer.
 struct Context {

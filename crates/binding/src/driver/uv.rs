@@ -11,7 +11,7 @@ use std::ptr;
 
 use napi::{Env, Result, Status, check_status, sys};
 
-use super::Hooks;
+use super::hooks::Hooks;
 
 const UV_POLL: c_int = 8;
 const UV_READABLE: c_int = 1;

@@ -5,7 +5,7 @@ use std::time::Instant;
 use fdwire_ancillary::{ARRIVAL, Arrival, Readiness};
 use fdwire_multiplexer::Interest as Direction;
 
-use super::Connection;
+use super::state::Connection;
 use crate::memory::{Memory, Region};
 use crate::outcome::{Error, Result};
 use crate::settings::{HEADER_WINDOW, MAX_UNCLAIMED};

@@ -2,12 +2,13 @@
 
 use fdwire_framing::{self as framing, Header};
 
-use super::Connection;
-use super::body::Holding;
+use super::holding::Holding;
 use super::read::Wait;
-use crate::memory::{Buffer, Memory, Offer, Region};
+use super::received::{Received, take_memory};
+use super::state::Connection;
+use crate::memory::{Memory, Offer, Region};
 use crate::outcome::{Error, Outcome, Place, Result};
-use crate::settings::{HEADER_WINDOW, LARGE, MAX_UNCLAIMED};
+use crate::settings::{HEADER_WINDOW, LARGE};
 use crate::shared::Shared;
 use crate::transport::{Kind, Transport};
 
@@ -18,13 +19,6 @@ pub struct Slots<'a> {
     pub memory: Region<'a>,
     /// One word each.
     pub lengths: &'a mut [u32],
-}
-
-/// A message that was received.
-pub(super) struct Received<M, F> {
-    pub(super) place: Place<M>,
-    pub(super) length: u64,
-    pub(super) fds: Vec<F>,
 }
 
 /// What stands next.
@@ -329,41 +323,5 @@ impl<T: Transport, M: Memory> Connection<T, M> {
         drop(scratch);
         self.continue_body(shared, Holding::Own(memory), max_length, wait, offer)
             .map(Some)
-    }
-
-    /// The descriptors of the message just taken, where none was lost, and they are not too many.
-    pub(super) fn deliver(&mut self, fds: Vec<T::Fd>) -> Result<Vec<T::Fd>> {
-        if fds.len() > MAX_UNCLAIMED {
-            return Err(self.refuse());
-        }
-        if self.decoder.descriptors_lost() {
-            return Err(Error::DescriptorsTruncated);
-        }
-        Ok(fds)
-    }
-}
-
-/// Memory of this length: what was kept, or what is offered.
-pub(super) fn take_memory<M: Memory, O: Offer<Held = M>>(
-    shared: &Shared<M>,
-    length: usize,
-    offer: &mut Option<O>,
-) -> Option<Buffer<O>> {
-    if offer
-        .as_mut()
-        .and_then(Memory::region)
-        .is_some_and(|region| region.len() == length)
-    {
-        return offer.take().map(Buffer::Offered);
-    }
-    shared.take_spare(length).map(Buffer::Held)
-}
-
-impl<O: Offer> From<Buffer<O>> for Place<O::Held> {
-    fn from(buffer: Buffer<O>) -> Place<O::Held> {
-        match buffer {
-            Buffer::Offered(_) => Place::Offered,
-            Buffer::Held(memory) => Place::Kept(memory),
-        }
     }
 }

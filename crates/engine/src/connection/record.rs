@@ -1,8 +1,8 @@
 //! Handle records taken by themselves, and their acknowledgements.
 
-use super::Connection;
 use super::read::Wait;
-use super::receive::Received;
+use super::received::Received;
+use super::state::Connection;
 use crate::memory::{Memory, Offer, Region};
 use crate::outcome::{Error, Outcome, Place, Result};
 use crate::settings::SCRATCH;

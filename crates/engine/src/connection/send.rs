@@ -7,7 +7,7 @@ use fdwire_ancillary::{Errno, MAX_FDS, Readiness};
 use fdwire_framing::{Header, Piece};
 use fdwire_multiplexer::{Budget, Interest as Direction};
 
-use super::Connection;
+use super::state::Connection;
 use crate::memory::{Bytes, Memory, Offer};
 use crate::outcome::{Error, Outcome, Result};
 use crate::settings::{COPIED, MAX_PIECES, OUTPUT};
