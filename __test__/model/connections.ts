@@ -7,6 +7,7 @@ import { Close, Destroy, finish, HalfClose, ReceiveEnd } from './endings.ts'
 import { Model, type Real, type Side } from './pair.ts'
 import {
   Abort,
+  Flush,
   hows,
   Poll,
   Receive,
@@ -47,6 +48,7 @@ const commands: fc.Arbitrary<AsyncCommand<Model, Real>>[] = [
   fc.tuple(side, fc.integer({ min: 0, max: 2 })).map(([end, index]) => new Abort(end, index)),
   fc.tuple(side, fc.constantFrom(0, 1)).map(([end, timeout]) => new ReceiveTimesOut(end, timeout)),
   side.map((end) => new Poll(end)),
+  side.map((end) => new Flush(end)),
   side.map((end) => new ReceiveEnd(end)),
   fc
     .tuple(side, fc.integer({ min: 0, max: 3 }))

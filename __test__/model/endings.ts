@@ -3,10 +3,8 @@ import { once } from 'node:events'
 import { Socket } from 'node:net'
 import { OwnedFd } from '../../index.ts'
 import { codeOf } from '../support/until.ts'
-import { assertWhole, leave, type Model, other, outcomeOf, type Real, type Side, soon } from './pair.ts'
+import { assertWhole, leave, LOST, type Model, other, outcomeOf, type Real, type Side, soon } from './pair.ts'
 import { Step } from './steps.ts'
-
-const LOST = ['EPIPE', 'ECONNRESET']
 
 /** The receives that wait when their connection is closed here. */
 async function endReceives(model: Model, side: Side): Promise<void> {
@@ -15,8 +13,9 @@ async function endReceives(model: Model, side: Side): Promise<void> {
   }
 }
 
-/** The receives that wait when the peer ends. */
+/** The receives that wait when the peer ends. Descriptors for which no frame comes are a message cut off. */
 async function finishReceives(model: Model, side: Side): Promise<void> {
+  if (model.ends[side].receives.length > 0) model.ends[side].incoming.units.length = 0
   for (const { outcome } of model.ends[side].receives.splice(0)) {
     const { code } = (await soon(outcome, 'a receive')) as NodeJS.ErrnoException
     ok(code === 'ERR_EOF' || code === 'ECONNRESET' || code === 'ERR_MESSAGE_TRUNCATED', code)
@@ -40,6 +39,8 @@ abstract class Ending extends Step {
     if (here.incoming.units.length > 0) there.incoming.reset = true
     allow(real, other(this.side), LOST)
     await this.end(model, real)
+    // Closing a TCP socket with something unread is a reset, which drops what the other end has not received.
+    if (here.incoming.units.length > 0 && !real.carriesDescriptors) there.incoming.writer = 'cut'
     await endReceives(model, this.side)
     if (!there.closed && !there.incoming.hasFrame) await finishReceives(model, other(this.side))
   }
@@ -92,7 +93,8 @@ export class HalfClose extends Step {
     socket.destroySoon()
     await closed
     model.ends[other(this.side)].incoming.writer = 'ended'
-    strictEqual(await codeOf(connection.sendBytes(Buffer.alloc(1))), 'EPIPE')
+    const code = await codeOf(connection.sendBytes(Buffer.alloc(1)))
+    ok(model.ends[other(this.side)].closed ? LOST.includes(String(code)) : code === 'EPIPE', code)
     if (!model.ends[other(this.side)].closed) await finishReceives(model, other(this.side))
   }
 }

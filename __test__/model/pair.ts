@@ -9,6 +9,9 @@ export type Side = 0 | 1
 /** Only what is defective takes so long. */
 export const PATIENCE = 5000
 
+/** What a send gives when the peer is gone. */
+export const LOST: readonly string[] = ['EPIPE', 'ECONNRESET']
+
 /** A receive that waits. */
 export interface Receive {
   readonly outcome: Promise<Message | Error>

@@ -9,6 +9,15 @@ import { connections } from './connections.ts'
 import { listeners } from './listeners.ts'
 import type { Subject } from './subject.ts'
 
+/** What nobody waits for. */
+const events: string[] = []
+for (const event of ['unhandledRejection', 'uncaughtException']) {
+  process.on(event, (error: Error) => events.push(`${event}: ${error.stack}`))
+}
+
+/** Until the other ends of what was closed are, too. */
+const TURNS = 500
+
 const SEED = 20_240_229
 
 const { FDWIRE_MODEL_SECONDS, FDWIRE_MODEL_SEED, FDWIRE_MODEL_PATH, FDWIRE_MODEL_REPLAY } = process.env
@@ -22,25 +31,21 @@ function parameters(runs: number): Parameters<unknown> {
 }
 
 async function check<M extends object, R>({ runs, commands, run, warmUp }: Subject<M, R>): Promise<void> {
-  const events: string[] = []
-  for (const event of ['unhandledRejection', 'uncaughtException']) {
-    process.on(event, (error: Error) => events.push(`${event}: ${error.stack}`))
-  }
+  await run(warmUp) // opens what stays open for the life of the process
+  await turns(TURNS)
+  const before = fdCount()
   const property = fc.asyncProperty(
     fc.commands([...commands], {
       maxCommands: 40,
       ...(FDWIRE_MODEL_REPLAY === undefined ? {} : { replayPath: FDWIRE_MODEL_REPLAY }),
     }),
     async (steps) => {
-      await turns(2)
-      const before = fdCount()
       await run(steps)
-      await turns(3)
+      for (let turn = 0; turn < TURNS && fdCount() !== before; turn++) await turns(1)
       if (fdCount() !== before) throw new Error(`${fdCount() - before} descriptors more than before`)
       if (events.length > 0) throw new Error(events.splice(0).join('\n'))
     },
   )
-  await run(warmUp) // opens what stays open for the life of the process
   const details = await fc.check(property, parameters(runs))
   const failure = details.failed
     ? `${fc.defaultReportMessage(details as never)}\n${(details.errorInstance as Error | null)?.stack}`
@@ -51,5 +56,9 @@ async function check<M extends object, R>({ runs, commands, run, warmUp }: Subje
 process.on('warning', (warning: Error & { code?: string }) => {
   if (warning.code !== 'FDWIRE_FDS_DISCARDED') throw warning
 })
-if (process.argv[2] === 'connections') for (const subject of connections) await check(subject)
-else if (process.argv[2] === 'listeners') for (const subject of listeners) await check(subject)
+function fail(error: Error): void {
+  console.log(JSON.stringify({ runs: 0, seed: SEED, failure: error.stack }))
+}
+
+if (process.argv[2] === 'connections') for (const subject of connections) await check(subject).catch(fail)
+else for (const subject of listeners) await check(subject).catch(fail)

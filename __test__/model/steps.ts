@@ -6,6 +6,7 @@ import {
   assertFds,
   assertWhole,
   leave,
+  LOST,
   type Model,
   other,
   outcomeOf,
@@ -140,6 +141,17 @@ export class SendTimesOut extends OpenStep {
     data.fill(0) // it is the caller's again
     model.ends[other(this.side)].incoming.put({ frame: { size: this.size, seed } })
     await serve(model, other(this.side))
+  }
+}
+
+/** Waits for all that was sent so far, while other things happen. */
+export class Flush extends OpenStep {
+  async run(model: Model, { connections, sends }: Real): Promise<void> {
+    const there = model.ends[other(this.side)]
+    // It tells of a send that failed, as one does when nobody can receive it.
+    const failed = there.incoming.writer !== 'open' || there.closed ? LOST : []
+    const outcome = outcomeOf(connections[this.side].flush())
+    sends.push({ side: this.side, outcome, allowed: new Set(['ok', ...failed]) })
   }
 }
 

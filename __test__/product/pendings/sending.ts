@@ -101,7 +101,7 @@ export const sends: readonly Pending[] = [
     'queued awaited sends',
     ({ fds }) => {
       const target = Connection.fromFd(fds[0] ?? -1)
-      return { target, others: [], promises: queue(target) }
+      return { target, others: [], promises: { ...queue(target), flush: target.flush() } }
     },
     frames,
   ),
@@ -110,7 +110,7 @@ export const sends: readonly Pending[] = [
     ({ fds }) => {
       const target = Connection.fromFd(fds[0] ?? -1)
       timesOut(target, large)
-      return { target, others: [], promises: {} }
+      return { target, others: [], promises: { flush: target.flush() } }
     },
     [frame(large)],
   ),
