@@ -8,7 +8,8 @@ import { idle } from './idle.ts'
 import type { Transport } from './peer.ts'
 import { abandonedWritten } from './pendings/receiving.ts'
 import { collect, Stage } from './stage.ts'
-import type { Closable, Ending, Expected, Outcome, Pending, Started } from './table.ts'
+import type { Closable } from './closable.ts'
+import type { Ending, Expected, Outcome, Pending, Started } from './table.ts'
 
 /** How long what is to time out may wait. */
 const TIMEOUT = 5

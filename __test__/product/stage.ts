@@ -1,8 +1,8 @@
-import { Connection } from '../../index.ts'
+import { Connection, type Listener } from '../../index.ts'
 import { openFile, type OpenFile, type Scope, temporaryAddress } from '../support/resources.ts'
 import { turns } from '../support/until.ts'
+import type { Closable } from './closable.ts'
 import { pairOf, Peer, type Transport } from './peer.ts'
-import type { Closable, Started } from './table.ts'
 
 /** How long something may make no progress; only a defect takes so long. */
 const PATIENCE = 4000
@@ -18,7 +18,7 @@ export class Stage implements Scope {
   /** Whether the peer has done its part. */
   completed = false
   /** Where the pending listener listens. */
-  address: Started['address'] | undefined
+  address: Listener['address'] | undefined
   /** Whose ends end the pending thing, where that is not the first of the peers. */
   acting: Peer | undefined
   readonly #undo: (() => void | Promise<void>)[] = []

@@ -1,4 +1,5 @@
 import type { Connection, Listener, WaitOptions } from '../../index.ts'
+import type { Closable } from './closable.ts'
 import type { Peer, Transport } from './peer.ts'
 import type { Stage } from './stage.ts'
 
@@ -58,13 +59,6 @@ export interface Given {
   readonly transport: Transport
   readonly path: string
   readonly address?: Listener['address']
-}
-
-/** Something that can be closed. */
-export interface Closable {
-  readonly closed: boolean
-  close(): Promise<void> | void
-  [Symbol.dispose](): void
 }
 
 export interface Started {
