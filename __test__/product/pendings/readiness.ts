@@ -10,7 +10,8 @@ import {
   type WaitOptions,
 } from '../../../index.ts'
 import { frame } from '../../support/bytes.ts'
-import { impossible, peerOf, type Closable, type Expectations, type Expected, type Pending } from '../table.ts'
+import type { Closable } from '../closable.ts'
+import { impossible, peerOf, type Expectations, type Expected, type Pending } from '../table.ts'
 import type { Transport } from '../peer.ts'
 import { open, prepareOne } from './receiving.ts'
 
