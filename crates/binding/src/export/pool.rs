@@ -21,7 +21,11 @@ fn pool() -> &'static Arc<Pool> {
 /// A Buffer of pooled memory, which may hold the bytes of earlier messages; null where the pool is exhausted, or the
 /// runtime allows Buffers of memory of its own only.
 #[napi(catch_unwind, ts_return_type = "Buffer | null")]
-pub fn pool_take(env: Env, length: u32) -> Result<Option<Unknown<'static>>> {
+pub fn pool_take(env: Env, length: f64) -> Result<Option<Unknown<'static>>> {
+    // As a whole number of 32 bits, 4 GiB would be 0.
+    if !(1.0..=LIMIT as f64).contains(&length) {
+        return Ok(None);
+    }
     let Some(block) = pool().take(length as usize) else {
         return Ok(None);
     };

@@ -124,7 +124,8 @@ impl Memory for HeldBuffer {
             sys::napi_open_handle_scope(self.env, &mut scope);
             let (data, length) = memory(self.env, self.value());
             sys::napi_close_handle_scope(self.env, scope);
-            let whole = !data.is_null() && length == self.start + self.length;
+            // A view may grow with its memory: what was given is still there.
+            let whole = !data.is_null() && length >= self.start + self.length;
             whole.then(|| Region::new(data.add(self.start), self.length))
         }
     }
