@@ -19,7 +19,7 @@ impl<T: Transport, M: Memory> Connection<T, M> {
         shared: &Shared<M>,
         max_length: u64,
         wait: Wait,
-        target: Option<O>,
+        mut target: Option<O>,
         offer: &mut Option<O>,
     ) -> Result<Received<M, T::Fd>> {
         let body = self.body.take().map(|body| *body);
@@ -31,6 +31,16 @@ impl<T: Transport, M: Memory> Connection<T, M> {
             Holding::Target(memory) => Holding::Target(Buffer::Held(memory)),
             Holding::Lost => Holding::Lost,
         };
+        // Whose memory it was does not wait for the message any more.
+        if let Holding::Target(memory) = &mut holding
+            && !same(memory.region(), target.as_mut().and_then(Memory::region))
+            && let Holding::Target(memory) = std::mem::replace(&mut holding, Holding::Lost)
+        {
+            holding = match self.rescued(memory) {
+                Holding::Bytes(bytes) => Holding::Bytes(bytes),
+                _ => Holding::Lost,
+            };
+        }
         if let Some(error) = failure {
             self.keep_body(holding, error, wait);
             return Err(error);
@@ -231,5 +241,15 @@ impl<T: Transport, M: Memory> Connection<T, M> {
     /// Whether nothing can be read without being asked.
     pub fn is_carried(&self) -> bool {
         self.transport.kind() == Kind::Carried
+    }
+}
+
+/// Whether a message that is read into one place is in the other.
+fn same(one: Option<Region<'_>>, other: Option<Region<'_>>) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => one.as_ptr() == other.as_ptr() && one.len() == other.len(),
+        // What is gone is noticed where it is written to.
+        (None, _) => true,
+        (Some(_), None) => false,
     }
 }

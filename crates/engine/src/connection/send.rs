@@ -184,7 +184,12 @@ impl<T: Transport, M: Memory> Connection<T, M> {
         let mut bytes = [Bytes::Ours(&[]); MAX_PIECES];
         let mut count = 0;
         for (slot, piece) in bytes.iter_mut().zip(self.outbox.pieces(MAX_PIECES)) {
-            *slot = bytes_of(piece).ok_or(BODY_GONE)?;
+            match bytes_of(piece) {
+                Some(bytes) => *slot = bytes,
+                // What stands before it can still leave.
+                None if count > 0 => break,
+                None => return Err(BODY_GONE),
+            }
             count += 1;
         }
         let bytes = &bytes[..count];
