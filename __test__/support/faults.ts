@@ -22,7 +22,7 @@ export function injected(scope: Scope): Readonly<Record<string, string>> {
   return { LD_PRELOAD: library }
 }
 
-type Fault = 'FAULT_EPOLL_CTL' | 'FAULT_NONBLOCK'
+type Fault = 'FAULT_EPOLL_CTL' | 'FAULT_NONBLOCK' | 'FAULT_SENDMSG'
 
 /** What the program gets while `call` runs, and fails to get: the errno is that of registering, or of O_NONBLOCK. */
 export function failing<T>(fault: Fault, errno: number, call: () => T): T {

@@ -302,9 +302,9 @@ export class Outbox {
     return promise
   }
 
-  /** The error of a send that failed. Those before it may have failed with it. */
+  /** The error of a send that failed. Those before it may have failed with it; who comes next need not hear of it. */
   #failed(code: number): Error {
-    if (this.#sends.length > 0) this.settle()
+    this.settle()
     return errorOf(code)
   }
 
