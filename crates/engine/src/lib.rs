@@ -39,4 +39,6 @@ pub use transport::{Arrived, Kind, Transport, Wire, kind};
 pub use watch::{Subject, Watch};
 
 #[cfg(test)]
+mod cases;
+#[cfg(test)]
 mod tests;
