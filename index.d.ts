@@ -45,7 +45,10 @@ declare class BufferTooShort extends Error {
 declare class AuthenticationError extends Error {
   readonly code = 'ERR_AUTHENTICATION'
 }
-/** The time allowed by `timeout` is over. Nothing was lost: the call can be made again. */
+/**
+ * The time allowed by `timeout` is over. Nothing was lost: the call can be made again, but for a Sync send, whose message
+ * stays queued and leaves later.
+ */
 declare class TimeoutError extends Error {
   readonly code = 'ERR_TIMEOUT'
   constructor(call: string, milliseconds: number)

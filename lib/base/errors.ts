@@ -55,7 +55,10 @@ export class AuthenticationError extends Error {
   }
 }
 
-/** The time allowed by `timeout` is over. Nothing was lost: the call can be made again. */
+/**
+ * The time allowed by `timeout` is over. Nothing was lost: the call can be made again, but for a Sync send, whose message
+ * stays queued and leaves later.
+ */
 export class TimeoutError extends Error {
   readonly code = 'ERR_TIMEOUT'
   static {

@@ -6,6 +6,12 @@ import { descriptorWords, report } from '../native/environment.ts'
 const { REPORT_DESCRIPTORS } = native
 const { closeDescriptor } = hot
 
+/** A message and the descriptors sent with it, which belong to the receiver. */
+export interface Message {
+  data: Buffer
+  fds: OwnedFd[]
+}
+
 /** The descriptors that came with what the native side received last. */
 export function ownDescriptors(): OwnedFd[] {
   const count = report[REPORT_DESCRIPTORS] as number

@@ -258,7 +258,8 @@ export class Channel implements Source {
   /** Nothing is dropped: what has not left cannot be waited for, and what has is followed by the end. */
   #closeStreamSync(link: StreamLink): void {
     this.#outbox?.uncork()
-    if (this.writableLength > 0) throw invalidState('The stream has not taken all that was sent; close() waits for it')
+    if (this.#outbox?.waiting === true)
+      throw invalidState('The stream has not taken all that was sent; close() waits for it')
     native.connectionClose(this.#id)
     this.#release()
     void link.end().then(() => link.destroy())
@@ -267,8 +268,9 @@ export class Channel implements Source {
   destroy(): void {
     if (this.#state === 'closed') return
     native.connectionClose(this.#id)
-    this.#link?.destroy()
     this.#release()
+    // Last, as it calls the stream, which may open others: they may get the number.
+    this.#link?.destroy()
   }
 
   /** The native side has given it up. */

@@ -2,6 +2,7 @@ import { sources, report } from '../native/environment.ts'
 import type { Source } from '../native/environment.ts'
 import { AbortError, BufferTooShort, EOFError, TimeoutError, closedError, invalidState } from '../base/errors.ts'
 import { closeDescriptors, ownDescriptors } from './arrived.ts'
+import type { Message } from './arrived.ts'
 import { endOfStream, failureOf } from './failures.ts'
 import { allocate } from './memory.ts'
 import { claim, claimBehind, lengths, slabOffset } from './message-pool.ts'
@@ -15,12 +16,6 @@ import type { Limits } from '../base/limits.ts'
 
 const { END_OF_STREAM, MESSAGE_TOO_LARGE, NEED_MEMORY, REPORT_LENGTH, TIMED_OUT, WOULD_BLOCK } = native
 const { receive, receiveInto, receiveRecord } = hot
-
-/** A message and the descriptors sent with it, which belong to the receiver. */
-export interface Message {
-  data: Buffer
-  fds: OwnedFd[]
-}
 
 /** Nothing to be had yet. */
 export const blocked: unique symbol = Symbol('blocked')
@@ -70,6 +65,8 @@ export class Inbox implements Readiness {
   /** Fetches what the native side cannot read by itself: true when there is more. */
   #refill: (() => boolean) | undefined
   #warned = false
+  /** A message was too large: once that is told, nothing can be received. */
+  #isOver = false
   /** The peer closed: what is blocked stays so. */
   #ended = false
   #closed = false
@@ -173,6 +170,7 @@ export class Inbox implements Readiness {
 
   /** Calls back once, at the next chance to read or when the connection is closed. */
   watch(callback: () => void): void {
+    if (this.#closed) throw closedError('connection')
     this.#watchers = [...this.#watchers, callback]
     this.#arm()
   }
@@ -185,7 +183,8 @@ export class Inbox implements Readiness {
 
   /** Serves those who wait, in order, as far as it goes. */
   pump(): void {
-    this.#armed = false
+    // What is carried the native side never reports: it has to be told when nobody waits any more.
+    if (this.#refill === undefined) this.#armed = false
     this.#notify()
     for (let receive = this.#receives.peek(); receive !== undefined; receive = this.#receives.peek()) {
       try {
@@ -213,9 +212,10 @@ export class Inbox implements Readiness {
   /** Takes the next message. */
   takeBytes(maxLength: number): Buffer | Blocked {
     const ahead = this.#nextAhead(maxLength)
-    if (ahead !== undefined) return ahead
-    const data = this.#take(maxLength)
-    if (data !== blocked) this.#discardDescriptors()
+    const data = ahead ?? this.#take(maxLength)
+    if (ahead === undefined && data !== blocked) this.#discardDescriptors()
+    // What a codec receives meanwhile must not be waited for.
+    this.#deadline = undefined
     return data
   }
 
@@ -251,6 +251,7 @@ export class Inbox implements Readiness {
     } catch (error) {
       if (messages.length === 0) throw error
       this.#failure = error
+      this.readable = true
     }
     if (messages.length === 0) return blocked
     if (this.#receives.length === 0) this.#disarm()
@@ -285,6 +286,7 @@ export class Inbox implements Readiness {
       if (this.#failure !== undefined) {
         const failure = this.#failure
         this.#failure = undefined
+        if (this.#isOver) this.readable = false
         throw failure
       }
       let result = take(this, maxLength, max)
@@ -312,8 +314,7 @@ export class Inbox implements Readiness {
   #arm(): void {
     sources[this.#id] = this.#owner
     this.#armed = true
-    const code = native.connectionAwaitRead(this.#id)
-    checkCode(code)
+    checkCode(native.connectionAwaitRead(this.#id))
   }
 
   /** Where nobody waits any more, the native side need not tell. */
@@ -389,6 +390,7 @@ export class Inbox implements Readiness {
 
   #tooLarge(length: number): Error {
     this.readable = false
+    this.#isOver = true
     return failureOf(MESSAGE_TOO_LARGE, length)
   }
 }

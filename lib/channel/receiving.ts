@@ -5,7 +5,8 @@ import { Pending, checkLimits, checkPositional, forEver } from '../base/limits.t
 import type { Limits, WaitOptions } from '../base/limits.ts'
 import type { Channel } from './channel.ts'
 import { blocked } from './inbox.ts'
-import type { Message, Receiving, Take } from './inbox.ts'
+import type { Message } from './arrived.ts'
+import type { Receiving, Take } from './inbox.ts'
 import type { ReceiveManyOptions } from './options.ts'
 import type { TakeOf } from './take.ts'
 
@@ -21,11 +22,14 @@ const takeNext: Take<IteratorResult<Message, undefined>> = (inbox) => {
 function checkReceive(channel: Channel, options: ReceiveManyOptions | undefined): Receiving {
   channel.checkReadable()
   if (options === undefined) return anything
-  return {
+  const asked = {
     limits: checkLimits(options),
     maxLength: checkInteger(options.maxLength, 'options.maxLength', Infinity, Infinity),
     max: checkInteger(options.max, 'options.max', Infinity, Infinity, 1),
   }
+  // A getter may have closed it, and its number may be another's.
+  channel.checkOpen()
+  return asked
 }
 
 /** Takes what there is, or waits behind those that wait already; rejects for what is wrong with the arguments, too. */
@@ -82,12 +86,17 @@ export async function poll(channel: Channel, timeout: number | null | WaitOption
 async function waitReadable(channel: Channel, limits: Limits): Promise<boolean> {
   const { inbox } = channel
   const check = (): void => {
-    if (channel.state !== 'open') pending.reject(closedError('connection'))
-    else if (inbox.poll()) pending.resolve(true)
-    else inbox.watch(check)
+    try {
+      if (channel.state !== 'open') pending.reject(closedError('connection'))
+      else if (inbox.poll()) pending.resolve(true)
+      else inbox.watch(check)
+    } catch (error) {
+      inbox.unwatch(check)
+      pending.reject(error)
+    }
   }
   const pending = new Pending<boolean>(limits, 'poll', () => inbox.unwatch(check))
-  inbox.watch(check)
+  check()
   try {
     return await pending.promise
   } catch (error) {

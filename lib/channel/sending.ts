@@ -29,7 +29,10 @@ function placeDescriptors(channel: Channel, fds: readonly FdLike[] | undefined, 
   if (!native.connectionCarriesDescriptors(channel.id)) {
     throw new CodedError('ERR_FDS_UNSUPPORTED', 'Descriptors can be sent over unix sockets only')
   }
-  const numbers = (fds as FdLike[]).map((fd, index) => uncheckedFd(fd, name, index))
+  // Not map(), which leaves holes out: they would be descriptor 0.
+  const numbers = Array.from(fds as FdLike[], (fd, index) => uncheckedFd(fd, name, index))
+  // A getter may have closed the connection, and its number may be another's.
+  channel.checkWritable()
   if (numbers.length > MAX_FDS) throw systemError(-errno.EINVAL, 'sendmsg')
   descriptorWords.set(numbers)
   return numbers.length
@@ -42,7 +45,11 @@ function checkMessage(channel: Channel, data: unknown, options: SendOptions | un
   checkOptions(options)
   const offset = checkInteger(options.offset, 'options.offset', 0, bytes.length)
   const size = checkInteger(options.size, 'options.size', bytes.length - offset, bytes.length - offset)
-  return { bytes, offset, size, descriptors: placeDescriptors(channel, options.fds, 'options.fds') }
+  const descriptors = placeDescriptors(channel, options.fds, 'options.fds')
+  // So may the getters of the options, or have shrunk the buffer.
+  channel.checkWritable()
+  if (offset + size > bytes.length) throw outOfRange('options.size', `0 to ${bytes.length - offset}`, size)
+  return { bytes, offset, size, descriptors }
 }
 
 function checkRecord(channel: Channel, fds: readonly FdLike[], name: string): number {
@@ -68,8 +75,9 @@ export function sendMessage(channel: Channel, data: unknown, options?: SendOptio
 }
 
 export function sendMessageSync(channel: Channel, data: unknown, options?: SendOptions & SyncOptions): void {
+  const { timeout } = checkLimits(options)
   const { bytes, offset, size, descriptors } = checkMessage(channel, data, options)
-  channel.outbox.sendSync(bytes, offset, size, descriptors, checkLimits(options).timeout)
+  channel.outbox.sendSync(bytes, offset, size, descriptors, timeout)
 }
 
 /** Sends a value by the codec. */
@@ -98,5 +106,6 @@ export function sendRecord(channel: Channel, fds: readonly FdLike[], name: strin
 }
 
 export function sendRecordSync(channel: Channel, fds: readonly FdLike[], name: string, options?: SyncOptions): void {
-  channel.outbox.sendRecordSync(checkRecord(channel, fds, name), checkLimits(options).timeout)
+  const { timeout } = checkLimits(options)
+  channel.outbox.sendRecordSync(checkRecord(channel, fds, name), timeout)
 }

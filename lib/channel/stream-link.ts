@@ -22,6 +22,7 @@ export class StreamLink {
   }
   readonly #onClose = (): void => {
     // A Duplex need not call back for what it was writing.
+    this.#given = this.#written
     this.#settle(this.#duplex.errored ?? systemError(-errno.EPIPE, 'write'))
     this.#onEnd()
   }
@@ -34,6 +35,7 @@ export class StreamLink {
   /** The Duplex wants no more until it drains. */
   #blocked = false
   #finished = false
+  #destroyed = false
 
   /** `onReadable` is called when there may be more to read. */
   constructor(id: number, duplex: Duplex, onReadable: () => void) {
@@ -53,6 +55,8 @@ export class StreamLink {
   /** Fetches what the Duplex has read: true when there is something new, the end included. Throws the Duplex's error. */
   read(): boolean {
     const chunk: unknown = this.#duplex.read()
+    // It may have closed the connection, whose number may be another's.
+    if (this.#destroyed) throw closedError('connection')
     if (chunk instanceof Uint8Array) {
       if (chunk.length > 0) native.feed(this.#id, chunk)
       return chunk.length > 0
@@ -72,10 +76,11 @@ export class StreamLink {
 
   /** Hands what is queued to the Duplex, as fast as it can, and calls back when it has written some, or failed to. */
   write(settle: (error?: Error | null) => void): void {
+    if (this.#destroyed) return
     this.#settle = settle
     // One that ended or failed says so to each write.
     if (this.#blocked && this.#duplex.writable) return
-    for (;;) {
+    while (!this.#destroyed) {
       const bytes = native.takeOutput(this.#id)
       if (bytes.length === 0) return
       const end = report[native.REPORT_WRITTEN] as number
@@ -118,13 +123,16 @@ export class StreamLink {
     await new Promise<void>((resolve) => {
       this.#duplex.once('close', resolve)
       this.#duplex.end(resolve)
-    })
-    this.#finished = true
+    }).then(
+      () => (this.#finished = true),
+      () => {}, // its end() throws: there is nothing to wait for
+    )
   }
 
   /** Destroys the Duplex; one that wrote all only once the peer has ended too, if it does so soon. */
   destroy(): void {
     const duplex = this.#duplex
+    this.#destroyed = true
     duplex.off('readable', this.#onReadable).off('end', this.#onEnd).off('close', this.#onClose)
     this.#error ??= closedError('connection')
     if (!this.#finished || duplex.readableEnded) return void duplex.destroy()

@@ -4,7 +4,8 @@ import type { OwnedFd } from '../descriptors/owned-fd.ts'
 import { native } from '../native/binding.ts'
 import type { Channel } from './channel.ts'
 import { blocked } from './inbox.ts'
-import type { Message, Take } from './inbox.ts'
+import type { Message } from './arrived.ts'
+import type { Take } from './inbox.ts'
 import type { ReceiveIntoOptions } from './options.ts'
 
 /** What a receive takes where that depends on arguments, which are checked by a channel that can receive. */

@@ -6,7 +6,7 @@ import type { WaitOptions } from '../base/limits.ts'
 import { readiness } from '../base/read-ahead.ts'
 import type { Readiness } from '../base/read-ahead.ts'
 import { Channel } from '../channel/channel.ts'
-import type { Message } from '../channel/inbox.ts'
+import type { Message } from '../channel/arrived.ts'
 import { sendConnection, sendConnectionSync, takeConnection } from '../channel/moving.ts'
 import { adoptChannel, streamChannel } from '../channel/open.ts'
 import type {
