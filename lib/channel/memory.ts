@@ -5,6 +5,17 @@ const POOLED = 128 * 1024
 /** Milliseconds after which pooled memory that was not needed goes back to the system. */
 const IDLE = 10_000
 
+/**
+ * Pooled memory comes back when the thread ends that had it, while `ArrayBuffer.prototype.transfer()` may have given it to
+ * another: only the main thread, which ends last, has any.
+ */
+let isPooled: boolean | undefined
+
+function takePooled(length: number): Buffer | null {
+  isPooled ??= process.getBuiltinModule('node:worker_threads').isMainThread
+  return isPooled && length >= POOLED ? native.poolTake(length) : null
+}
+
 let trimming = false
 
 function trimLater(): void {
@@ -16,7 +27,7 @@ function trimLater(): void {
 
 /** Memory for a large message, which goes to who receives it. */
 export function allocate(length: number): Buffer {
-  const pooled = length < POOLED ? null : native.poolTake(length)
+  const pooled = takePooled(length)
   if (pooled === null) return Buffer.allocUnsafeSlow(length)
   if (!trimming) {
     trimming = true

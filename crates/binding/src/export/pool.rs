@@ -12,7 +12,8 @@ use napi_derive::napi;
 /// Bytes of the process that are kept for large messages at the most, in use or not.
 const LIMIT: usize = 32 * 1024 * 1024;
 
-/// Of all threads: an ArrayBuffer can be handed from one to the other, and outlive both.
+/// JavaScript asks for it on the main thread alone: where an environment ends, its blocks come back although
+/// `ArrayBuffer.prototype.transfer()` may have handed their memory to another thread. The main thread ends last.
 fn pool() -> &'static Arc<Pool> {
     static POOL: OnceLock<Arc<Pool>> = OnceLock::new();
     POOL.get_or_init(|| Pool::new(LIMIT))

@@ -18,6 +18,7 @@ use napi_derive::napi;
 use super::descriptor::borrow;
 use crate::codes::code;
 use crate::environment;
+use crate::napi::ending::is_ending;
 
 /// The descriptor is not of memory that can be shared.
 #[napi]
@@ -147,10 +148,15 @@ fn array_buffer<'env>(env: &'env Env, mapping: &Arc<Mapping>) -> Result<Option<U
     }
 }
 
-/// The backing store is gone.
-unsafe extern "C" fn drop_mapping(_env: sys::napi_env, _data: *mut c_void, kept: *mut c_void) {
-    // SAFETY: the reference given away in `array_buffer`; the runtime calls this once.
-    drop(unsafe { Arc::from_raw(kept.cast::<Mapping>()) });
+/// The backing store is gone, or its environment is: then somebody else may have the memory, and only zeros stay in its
+/// place, for as long as the process lives.
+unsafe extern "C" fn drop_mapping(env: sys::napi_env, _data: *mut c_void, kept: *mut c_void) {
+    // SAFETY: the reference given away in `array_buffer`; the runtime calls this once, on the thread of `env`.
+    let (mapping, ending) = unsafe { (Arc::from_raw(kept.cast::<Mapping>()), is_ending(env)) };
+    if ending {
+        mapping.release();
+        std::mem::forget(mapping);
+    }
 }
 
 /// The ArrayBuffer object is gone.
