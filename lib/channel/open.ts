@@ -70,7 +70,11 @@ export function adoptWith(fd: number | OwnedFd, settings: ConnectionSettings, pe
 /** Over a Duplex, which is its own from now on. */
 export function streamChannel(duplex: Duplex, options: ConnectionOptions | undefined): Channel {
   const settings = checkConnectionOptions(options)
-  if (typeof (duplex as Duplex | null)?.read !== 'function' || typeof duplex.write !== 'function') {
+  if (
+    typeof (duplex as Duplex | null)?.read !== 'function' ||
+    typeof duplex.write !== 'function' ||
+    typeof duplex.on !== 'function'
+  ) {
     throw invalidArgumentType('duplex', 'a Duplex', duplex)
   }
   if (duplex.readableObjectMode || duplex.writableObjectMode || duplex.readableEncoding) {

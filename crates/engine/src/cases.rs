@@ -5,7 +5,6 @@ use fdwire_framing::Header;
 use fdwire_multiplexer::{Event, Token};
 
 use crate::connection::{Connection, Message, Slots, Wait};
-use crate::memory::Region;
 use crate::outcome::{Error, Outcome, Place};
 use crate::scripted::{Descriptor, Loan, Script, Unit};
 use crate::settings::Settings;
@@ -55,7 +54,6 @@ type Slab = (Vec<u8>, [u32; 8]);
 
 impl Case {
     fn receive_once(&mut self, (memory, lengths): &mut Slab, offer: Option<Loan>) -> Outcome<Loan, Descriptor> {
-        let memory = Region::of(memory);
         let slots = Slots { memory, lengths };
         let Case { connection, shared, .. } = self;
         connection.receive(shared, slots, u64::MAX, Wait::Reported, offer)

@@ -32,7 +32,6 @@ mod meetings {
     use fdwire_multiplexer::{Event, Token};
 
     use crate::connection::{Connection, Message, Slots, Wait};
-    use crate::memory::Region;
     use crate::outcome::{Error, Place};
     use crate::scripted::{Loan, Script, Unit};
     use crate::settings::Settings;
@@ -117,7 +116,7 @@ mod meetings {
         let mut lengths = [0; 4];
         let mut receive = |offer| {
             let slots = Slots {
-                memory: Region::of(&mut []),
+                memory: &mut [],
                 lengths: &mut lengths,
             };
             receiver.receive(&shared, slots, u64::MAX, Wait::Reported, offer)

@@ -7,7 +7,7 @@
 use std::os::fd::OwnedFd;
 use std::ptr;
 
-use fdwire_engine::{Error, Message, Outcome, Place, Region, Slots};
+use fdwire_engine::{Error, Message, Outcome, Place, Slots};
 use napi::bindgen_prelude::{JsObjectValue, JsValue, Object, Unknown};
 use napi::{Env, Result, check_status, sys};
 use napi_derive::napi;
@@ -80,7 +80,7 @@ unsafe extern "C" fn receive(env: sys::napi_env, info: sys::napi_callback_info) 
                 let slab = realm.slab.borrow();
                 let slots = slab.as_ref().map(|slab| slots(slab, offset as usize));
                 let slots = slots.unwrap_or(Slots {
-                    memory: Region::of(&mut []),
+                    memory: &mut [],
                     lengths: &mut [],
                 });
                 connection.receive(shared, slots, max_length as u64, wait(timeout), offer)
@@ -95,12 +95,11 @@ unsafe extern "C" fn receive(env: sys::napi_env, info: sys::napi_callback_info) 
 /// One at a time, and not longer than the call.
 unsafe fn slots(Slab { memory, lengths }: &Slab, offset: usize) -> Slots<'_> {
     let memory = memory.memory();
-    // SAFETY: JavaScript looked whether the memory is there right before this call, does not run meanwhile, and nothing
-    // else uses the two arrays.
+    // SAFETY: JavaScript looked whether the memory is there right before this call, and does not run meanwhile. Nothing
+    // else uses the two arrays: they are not shared with other threads, and messages that users have are before `offset`.
     unsafe {
-        let whole = Region::new(memory.cast(), memory.len());
         Slots {
-            memory: whole.get(offset..memory.len()).unwrap_or(Region::of(&mut [])),
+            memory: (&mut *memory).get_mut(offset..).unwrap_or_default(),
             lengths: &mut *lengths.memory(),
         }
     }

@@ -15,8 +15,8 @@ use crate::transport::{Kind, Transport};
 /// Where small messages are put, each at the next multiple of eight, and their lengths.
 #[derive(Debug)]
 pub struct Slots<'a> {
-    /// The messages.
-    pub memory: Region<'a>,
+    /// The messages. Nobody else has this memory meanwhile: in it a copy costs half of what it does in a region.
+    pub memory: &'a mut [u8],
     /// One word each.
     pub lengths: &'a mut [u32],
 }
@@ -183,10 +183,10 @@ impl<T: Transport, M: Memory> Connection<T, M> {
                 break;
             }
             let end = start + frame.body_len as usize;
-            let Some(room) = slots.memory.get(start..end) else {
+            let Some(room) = slots.memory.get_mut(start..end) else {
                 break;
             };
-            let fds = self.decoder.take_with(|body| room.write(body));
+            let fds = self.decoder.take_with(|body| room.copy_from_slice(body));
             *word = frame.body_len as u32;
             count += 1;
             start = end.next_multiple_of(8);
@@ -264,13 +264,14 @@ impl<T: Transport, M: Memory> Connection<T, M> {
             let Slots { memory, lengths } = slots;
             let mut start = 0;
             let passed = self.decoder.pass(rest, |body| {
-                let (Some(word), Some(room)) = (lengths.get_mut(count), memory.get(start..start + body.len())) else {
+                let (Some(word), Some(room)) = (lengths.get_mut(count), memory.get_mut(start..start + body.len()))
+                else {
                     return false;
                 };
                 if body.len() as u64 > limit {
                     return false;
                 }
-                room.write(body);
+                room.copy_from_slice(body);
                 *word = body.len() as u32;
                 count += 1;
                 start = (start + body.len()).next_multiple_of(8);

@@ -10,7 +10,6 @@ use fdwire_multiplexer::{Event, Token};
 use super::tape::{LENGTHS, Tape, body};
 use super::transport::{Descriptor, Loan, Script, Unit};
 use crate::connection::{Connection, Slots, Wait};
-use crate::memory::Region;
 use crate::outcome::{Error, Outcome, Place};
 use crate::settings::Settings;
 use crate::shared::Shared;
@@ -117,7 +116,7 @@ impl Reader {
             }
             None => {
                 let slots = Slots {
-                    memory: Region::of(&mut self.slab),
+                    memory: &mut self.slab,
                     lengths: &mut self.lengths,
                 };
                 self.connection
