@@ -1,11 +1,14 @@
 // A buffer must stay as it is while it is sent or received into. Whoever transfers it away gets an error, and nobody else's
 // memory is touched.
+import { writeSync } from 'node:fs'
 import test from 'ava'
 import { pipe } from '../index.ts'
 import { readiness } from '../lib/base/read-ahead.ts'
-import { codeOf } from './support/until.ts'
+import { codeOf, until } from './support/until.ts'
 
 const LARGE = 8 << 20
+/** What a socket holds. */
+const BEGUN = 100_000
 
 function transfer(view: Uint8Array): void {
   structuredClone(view.buffer, { transfer: [view.buffer as ArrayBuffer] })
@@ -25,16 +28,21 @@ test('a queued buffer that is transferred away fails its send, and freed memory 
 
 test('recvBytesInto a buffer that is transferred away loses that message alone', async (t) => {
   const [ours, theirs] = pipe()
-  const target = new Uint8Array(2 * LARGE)
+  const raw = ours.detach()
+  const target = new Uint8Array(2 * BEGUN)
   const received = codeOf(theirs.recvBytesInto(target, { offset: 5 }))
-  const sent = ours.sendBytes(new Uint8Array(LARGE))
-  while (!theirs[readiness].readAhead) await new Promise((resolve) => setImmediate(resolve))
+  const frame = Buffer.alloc(4 + BEGUN)
+  frame.writeUInt32BE(BEGUN)
+  // A part of the message is here until more is written.
+  writeSync(raw.fd, frame.subarray(0, BEGUN / 2))
+  await until(() => theirs[readiness].readAhead)
   transfer(target)
+  writeSync(raw.fd, frame.subarray(BEGUN / 2))
   t.is(await received, 'ERR_INVALID_STATE')
-  await sent
-  await ours.sendBytes(Buffer.from('next'))
+  const next = raw.toConnection()
+  await next.sendBytes(Buffer.from('next'))
   t.is(String(await theirs.recvBytes()), 'next')
-  ours.destroy()
+  next.destroy()
   theirs.destroy()
 })
 
