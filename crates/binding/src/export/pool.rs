@@ -60,9 +60,3 @@ unsafe extern "C" fn give_back(_env: sys::napi_env, _data: *mut c_void, kept: *m
 pub fn pool_trim() -> bool {
     pool().trim()
 }
-
-/// Bytes that the pool has from the system.
-#[napi(catch_unwind)]
-pub fn pool_mapped() -> f64 {
-    pool().mapped() as f64
-}
