@@ -33,7 +33,6 @@ export type {
   ReceiveOptions,
   SendOptions,
   SendValueOptions,
-  SyncOptions,
 } from './lib/channel/options.ts'
 export type { InternetAddress, PeerAddress, PeerCredentials } from './lib/descriptors/peer.ts'
 export type { ReadinessConstants } from './lib/readiness/constants.ts'
@@ -48,5 +47,5 @@ export type { FdKind } from './lib/descriptors/kind.ts'
 export type { PipeOptions } from './lib/connection/pipe.ts'
 export type { Ready, RegisterOptions, SelectorKey, SelectorOptions } from './lib/readiness/registration.ts'
 export type { Seals, SharedMemoryOptions } from './lib/descriptors/shared-memory.ts'
-export type { WaitOptions } from './lib/base/limits.ts'
+export type { Blocking, SyncOptions, WaitOptions } from './lib/base/limits.ts'
 export type { Waitable } from './lib/readiness/wait.ts'

@@ -77,8 +77,6 @@ test('connectSync tells what is wrong with an address', (t) => {
   t.throws(() => connectSync({ host: 'no-such-host.invalid', port: 1 }), { code: 'ENOTFOUND' })
   t.throws(() => connectSync(7 as never), { code: 'ERR_INVALID_ARG_TYPE' })
   t.throws(() => listening(t, '/no/such/directory/socket'), { code: 'ENOENT' })
-  const aborted = AbortSignal.abort(new Error('reason'))
-  t.throws(() => connectSync('/tmp', { signal: aborted }), { code: 'ABORT_ERR' })
 })
 
 test('connectSync and acceptSync prove the key to each other, in two processes', async (t) => {

@@ -1,4 +1,4 @@
-// Fails where the modules of a Rust crate import in a circle, or a source file of ours is over 400 lines.
+// Fails where the modules of a Rust crate import in a circle, or a source file of ours is over 400 lines of code.
 import { readdirSync, readFileSync } from 'node:fs'
 import { basename, dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -118,8 +118,12 @@ for (const manifest of filesIn('crates', 'Cargo.toml').filter((file) => dirname(
 }
 const ours = [...filesIn('lib', '.ts'), ...filesIn('crates', '.rs').filter((file) => /^crates\/\w+\/src\//.test(file))]
 for (const file of ours) {
-  const lines = readFileSync(file, 'utf8').split('\n').length - 1
-  if (lines > LONGEST) problems.push(`${file}: ${lines} lines, at most ${LONGEST} are wanted`)
+  // Documentation is welcome.
+  const lines =
+    readFileSync(file, 'utf8')
+      .replace(/^\s*(\/\/|\/\*\*|\*).*\n/gm, '')
+      .split('\n').length - 1
+  if (lines > LONGEST) problems.push(`${file}: ${lines} lines of code, at most ${LONGEST} are wanted`)
 }
 for (const problem of problems) console.error(problem)
 process.exitCode = problems.length > 0 ? 1 : 0

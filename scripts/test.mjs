@@ -5,6 +5,8 @@ import { stripVTControlCharacters } from 'node:util'
 
 const totals = { passed: 0, failed: 0 }
 const report = []
+/** What failed, to be found at the end of a long log. */
+const broken = []
 const failures =
   /^(?:test result: .*;|) *(\d+) (?:failed|(?:hook|test)s? failed|tests? remained|uncaught exception|unhandled rejection)/gm
 
@@ -30,7 +32,7 @@ await tests('cargo test', 'cargo test --workspace --no-fail-fast')
 await tests('ava, driver uv', 'ava', { FDWIRE_DRIVER: 'uv' })
 await tests('ava, driver thread', 'ava', { FDWIRE_DRIVER: 'thread' })
 
-console.log(`\n${report.join('\n')}\n${totals.passed} passed, ${totals.failed} failed`)
+console.log(`\n${[...report, ...broken].join('\n')}\n${totals.passed} passed, ${totals.failed} failed`)
 process.exitCode = totals.failed > 0 ? 1 : 0
 
 /** A step that counts as one test. */
@@ -44,7 +46,22 @@ async function tests(name, command, env) {
   const { ok, text } = await run(name, command, env)
   const passed = sum(text, /^test result: \S+ (\d+) passed/gm) + [...text.matchAll(/^ +✔ /gm)].length
   const failed = sum(text, failures)
+  if (!ok) broken.push(...failedTests(text).map((line) => `${name}: ${line}`))
   count(passed, ok ? failed : Math.max(failed, 1))
+}
+
+/** The lines that name what failed, each with the first ones of why. */
+function failedTests(text) {
+  const lines = text.split('\n')
+  const named = lines.filter((line) => /^ +✘ |^test .* FAILED$|^---- .* stdout ----$/.test(line))
+  const start = lines.findLastIndex((line) => /^ +─$/.test(line))
+  return [
+    ...named,
+    ...lines
+      .slice(start + 1)
+      .filter((line) => line.trim() !== '')
+      .slice(0, 60),
+  ]
 }
 
 /** Runs one step, showing its output. */

@@ -1,12 +1,13 @@
 import type { PeerAddress, PeerCredentials } from '../descriptors/peer.ts'
 import { authenticate, authenticateSync } from './drive.ts'
 import type { Party } from './drive.ts'
-import { checkAuthentication, deliverThenAnswer } from './steps.ts'
+import { authenticationNames, checkAuthentication, deliverThenAnswer } from './steps.ts'
 import type { Authentication, AuthenticationOptions } from './steps.ts'
 import { AuthenticationError, TimeoutError, invalidArgumentType, invalidState } from '../base/errors.ts'
 import { Queue } from '../base/queue.ts'
 import { startTimer } from '../base/limits.ts'
 import { checkTimeout } from '../base/arguments.ts'
+import type { Names } from '../base/arguments.ts'
 
 /** Handshakes under way at once; who comes next waits in the kernel's queue until one ends. */
 const MAX_HANDSHAKES = 64
@@ -49,6 +50,13 @@ export interface HandshakeOptions extends AuthenticationOptions {
    * receives throw, such as {@link EOFError}. Its connection is closed. What this throws is an uncaught exception.
    */
   readonly onHandshakeError?: OnHandshakeError | undefined
+}
+
+export const handshakeNames: Names<HandshakeOptions> = {
+  ...authenticationNames,
+  handshakeTimeout: true,
+  verifyPeer: true,
+  onHandshakeError: true,
 }
 
 /** Checked {@link HandshakeOptions} that ask for a handshake. */

@@ -1,4 +1,5 @@
 import type * as Crypto from 'node:crypto'
+import type { Names } from '../base/arguments.ts'
 import { AuthenticationError, invalidArgumentType, invalidArgumentValue } from '../base/errors.ts'
 
 /**
@@ -20,6 +21,8 @@ export interface AuthenticationOptions {
    */
   readonly minDigest?: MinDigest | undefined
 }
+
+export const authenticationNames: Names<AuthenticationOptions> = { authKey: true, minDigest: true }
 
 /** Checked {@link AuthenticationOptions} with a key, which nothing shows. */
 export interface Authentication {

@@ -1,4 +1,7 @@
-import { invalidArgumentType, outOfRange } from './errors.ts'
+import { invalidArgumentType, outOfRange, unknownName } from './errors.ts'
+
+/** The names of the options `O`, all of them by the compiler's word. */
+export type Names<O> = { readonly [Name in keyof Required<O>]: true }
 
 export function checkFlag(value: unknown, name: string, absent: boolean): boolean {
   if (value === undefined) return absent
@@ -38,8 +41,9 @@ export function checkSignal(value: unknown, name: string): AbortSignal | undefin
   return value as AbortSignal
 }
 
-export function checkOptions(value: unknown, name = 'options'): void {
-  if (value !== undefined && (typeof value !== 'object' || value === null)) {
-    throw invalidArgumentType(name, 'an object', value)
-  }
+/** Checks that a value is an object, if it is given, and has no other names than those `known`: one misspelt would be ignored. */
+export function checkOptions(value: unknown, known: Readonly<Record<string, true>>, name = 'options'): void {
+  if (value === undefined) return
+  if (typeof value !== 'object' || value === null) throw invalidArgumentType(name, 'an object', value)
+  for (const key in value) if (known[key] !== true) throw unknownName(name, key, Object.keys(known))
 }

@@ -1,3 +1,5 @@
+import { nearest } from './nearest.ts'
+
 /** Puts `name` on the prototype: as a property of its own it would turn up in structured logs. */
 function named(errorClass: abstract new (...args: never[]) => Error): void {
   Object.defineProperty(errorClass.prototype, 'name', { value: errorClass.name, writable: true, configurable: true })
@@ -103,6 +105,13 @@ export function invalidArgumentType(name: string, expected: string, value: unkno
 
 export function invalidArgumentValue(name: string, message: string): TypeError {
   return withCode(new TypeError(`${name} ${message}`), 'ERR_INVALID_ARG_VALUE')
+}
+
+/** Of an object that has a name none of the `known` ones. */
+export function unknownName(object: string, name: string, known: readonly string[]): TypeError {
+  const meant = nearest(name, known)
+  const help = meant === undefined ? `known are ${known.join(', ')}` : `did you mean ${meant}?`
+  return invalidArgumentValue(`${object}.${name}`, `is not known here; ${help}`)
 }
 
 export function outOfRange(name: string, range: string, value: unknown): RangeError {

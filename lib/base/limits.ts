@@ -1,4 +1,5 @@
 import { checkOptions, checkSignal, checkTimeout } from './arguments.ts'
+import type { Names } from './arguments.ts'
 import { AbortError, TimeoutError } from './errors.ts'
 
 /** How long a call may wait, and what ends it early. */
@@ -13,6 +14,22 @@ export interface WaitOptions {
   readonly timeout?: number | null | undefined
 }
 
+/** The options of a call that blocks: nobody can abort it meanwhile. */
+export type Blocking<Options> = Omit<Options, 'signal'>
+
+/** How long a call that blocks may wait. */
+export interface SyncOptions {
+  /**
+   * Milliseconds, as in {@link WaitOptions}. When it is over the call throws a {@link TimeoutError}; the message of a send
+   * stays queued then and leaves later.
+   * @defaultValue `Infinity`
+   */
+  readonly timeout?: number | null | undefined
+}
+
+export const waitNames: Names<WaitOptions> = { signal: true, timeout: true }
+export const syncNames: Names<SyncOptions> = { timeout: true }
+
 /** Checked {@link WaitOptions}: `timeout` is a whole number, 0 or more, or `Infinity`. */
 export interface Limits {
   readonly signal: AbortSignal | undefined
@@ -25,20 +42,41 @@ export const forEver: Limits = { signal: undefined, timeout: Infinity }
 /** The longest delay `setTimeout` takes. */
 const MAX_DELAY = 2 ** 31 - 1
 
-/** Checks wait options; `absent` is the timeout where none is given. */
+/** Checks wait options, whose names were checked; `absent` is the timeout where none is given. */
 export function checkLimits(options: WaitOptions | undefined, absent: number = Infinity): Limits {
-  if (options === undefined && absent === Infinity) return forEver
-  checkOptions(options)
+  if (options === undefined) return absent === Infinity ? forEver : { signal: undefined, timeout: absent }
   return {
-    signal: checkSignal(options?.signal, 'options.signal'),
-    timeout: checkTimeout(options?.timeout, 'options.timeout', absent),
+    signal: checkSignal(options.signal, 'options.signal'),
+    timeout: checkTimeout(options.timeout, 'options.timeout', absent),
   }
+}
+
+/** Checks the options of a call that waits, and has none but these. */
+export function checkWaitOptions(options: WaitOptions | undefined): Limits {
+  checkOptions(options, waitNames)
+  return checkLimits(options)
+}
+
+/** Checks the timeout of a call that blocks, and has no other option. */
+export function checkSyncOptions(options: SyncOptions | undefined): number {
+  checkOptions(options, syncNames)
+  return checkTimeout(options?.timeout, 'options.timeout', Infinity)
 }
 
 /** Checks a positional timeout, or the options accepted in its place. */
 export function checkPositional(value: number | null | WaitOptions | undefined, absent: number): Limits {
-  if (typeof value === 'object' && value !== null) return checkLimits(value, absent)
+  if (typeof value === 'object' && value !== null) {
+    checkOptions(value, waitNames)
+    return checkLimits(value, absent)
+  }
   return { signal: undefined, timeout: checkTimeout(value, 'timeout', absent) }
+}
+
+/** The same of a call that blocks. */
+export function checkPositionalSync(value: number | null | SyncOptions | undefined, absent: number): number {
+  if (typeof value !== 'object' || value === null) return checkTimeout(value, 'timeout', absent)
+  checkOptions(value, syncNames)
+  return checkTimeout(value.timeout, 'options.timeout', absent)
 }
 
 /**

@@ -1,5 +1,6 @@
 import { CodedError, TimeoutError, closedError, invalidArgumentValue, invalidState } from '../base/errors.ts'
-import { checkLimits } from '../base/limits.ts'
+import { checkSyncOptions } from '../base/limits.ts'
+import type { SyncOptions } from '../base/limits.ts'
 import { surrenderFd } from '../descriptors/owned-fd.ts'
 import { native } from '../native/binding.ts'
 import type { Channel } from './channel.ts'
@@ -7,7 +8,6 @@ import { blocked } from './inbox.ts'
 import type { Take } from './inbox.ts'
 import { decodeMoved, encodeMoved } from './moved.ts'
 import { adoptWith, carriesMessages } from './open.ts'
-import type { SyncOptions } from './options.ts'
 import { sendMessage, sendMessageSync } from './sending.ts'
 
 /** A connection as a message with descriptors. */
@@ -50,7 +50,7 @@ export async function sendConnection(carrier: Channel, moved: Channel): Promise<
 /** The same, blocking. What is queued when the time is over leaves later, and takes the connection along. */
 export function sendConnectionSync(carrier: Channel, moved: Channel, options?: SyncOptions): void {
   checkMove(carrier, moved)
-  const { timeout } = checkLimits(options)
+  const timeout = checkSyncOptions(options)
   const deadline = performance.now() + timeout
   moved.beginMove()
   let packed: Packed | undefined

@@ -4,7 +4,9 @@ import type { Codec, CustomCodec } from './codec.ts'
 import type { FdLike } from '../descriptors/fd-like.ts'
 import { native } from '../native/binding.ts'
 import { checkFlag, checkInteger, checkOptions } from '../base/arguments.ts'
-import type { WaitOptions } from '../base/limits.ts'
+import type { Names } from '../base/arguments.ts'
+import { syncNames, waitNames } from '../base/limits.ts'
+import type { Blocking, SyncOptions, WaitOptions } from '../base/limits.ts'
 
 const { ACKNOWLEDGE_FDS, NO_DELAY, READ_AHEAD } = native
 
@@ -60,16 +62,6 @@ export interface SendOptions extends SendValueOptions {
   readonly size?: number | undefined
 }
 
-/** Of sends that block. */
-export interface SyncOptions {
-  /**
-   * Milliseconds to wait for the kernel, as in {@link WaitOptions}. When it is over the call throws a
-   * {@link TimeoutError}; the message stays queued and leaves later.
-   * @defaultValue `Infinity`
-   */
-  readonly timeout?: number | null | undefined
-}
-
 export interface ReceiveOptions extends WaitOptions {
   /** Bytes the message may have. A longer one ends receiving on this connection. */
   readonly maxLength?: number | undefined
@@ -85,10 +77,66 @@ export interface ReceiveManyOptions extends ReceiveOptions {
   readonly max?: number | undefined
 }
 
+export const connectionNames: Names<ConnectionOptions> = {
+  maxMessageSize: true,
+  readAhead: true,
+  noDelay: true,
+  acknowledgeFds: true,
+  codec: true,
+}
+export const sendValueNames: Names<SendValueOptions> = { fds: true }
+export const sendNames: Names<SendOptions> = { ...sendValueNames, offset: true, size: true }
+export const sendValueSyncNames: Names<SendValueOptions & SyncOptions> = { ...sendValueNames, ...syncNames }
+export const sendSyncNames: Names<SendOptions & SyncOptions> = { ...sendNames, ...syncNames }
+
+const receive: Names<ReceiveOptions> = { ...waitNames, maxLength: true }
+const receiveInto: Names<ReceiveIntoOptions> = { ...waitNames, offset: true }
+const receiveMany: Names<ReceiveManyOptions> = { ...receive, max: true }
+const receiveSync: Names<Blocking<ReceiveOptions>> = { ...syncNames, maxLength: true }
+const receiveIntoSync: Names<Blocking<ReceiveIntoOptions>> = { ...syncNames, offset: true }
+const receiveManySync: Names<Blocking<ReceiveManyOptions>> = { ...receiveSync, max: true }
+
+type Receive =
+  | 'recv'
+  | 'recvBytes'
+  | 'recvBytesInto'
+  | 'recvConnection'
+  | 'recvFds'
+  | 'recvHandle'
+  | 'recvMany'
+  | 'recvMessage'
+
+/** A call that receives. */
+export type ReceiveCall = Receive | `${Receive}Sync`
+
+/** What the options of each are named. */
+export const receiveNames: Readonly<Record<ReceiveCall, Readonly<Record<string, true>>>> = {
+  recv: receive,
+  recvBytes: receive,
+  recvBytesInto: receiveInto,
+  recvConnection: waitNames,
+  recvFds: waitNames,
+  recvHandle: waitNames,
+  recvMany: receiveMany,
+  recvMessage: receive,
+  recvSync: receiveSync,
+  recvBytesSync: receiveSync,
+  recvBytesIntoSync: receiveIntoSync,
+  recvConnectionSync: syncNames,
+  recvFdsSync: syncNames,
+  recvHandleSync: syncNames,
+  recvManySync: receiveManySync,
+  recvMessageSync: receiveSync,
+}
+
 const DEFAULT_MAX_MESSAGE_SIZE = 256 * 1024 * 1024
 
-export function checkConnectionOptions(options: ConnectionOptions = {}): ConnectionSettings {
-  checkOptions(options)
+/** Checks {@link ConnectionOptions}, beside which the caller may know other names. */
+export function checkConnectionOptions(
+  options: ConnectionOptions = {},
+  known: Readonly<Record<string, true>> = connectionNames,
+): ConnectionSettings {
+  checkOptions(options, known)
   const most = constants.MAX_LENGTH
   const maxMessageSize = checkInteger(options.maxMessageSize, 'options.maxMessageSize', DEFAULT_MAX_MESSAGE_SIZE, most)
   const readAhead = checkFlag(options.readAhead, 'options.readAhead', true)

@@ -1,13 +1,14 @@
 import { afterTurn, atOnce, needsTurn } from '../base/turn.ts'
-import { checkInteger } from '../base/arguments.ts'
+import { checkInteger, checkOptions } from '../base/arguments.ts'
 import { AbortError, TimeoutError, closedError } from '../base/errors.ts'
-import { Pending, checkLimits, checkPositional, forEver } from '../base/limits.ts'
-import type { Limits, WaitOptions } from '../base/limits.ts'
+import { Pending, checkLimits, checkPositional, checkPositionalSync, forEver } from '../base/limits.ts'
+import type { Limits, SyncOptions, WaitOptions } from '../base/limits.ts'
 import type { Channel } from './channel.ts'
 import { blocked } from './inbox.ts'
 import type { Message } from './arrived.ts'
 import type { Receiving, Take } from './inbox.ts'
-import type { ReceiveManyOptions } from './options.ts'
+import { receiveNames } from './options.ts'
+import type { ReceiveCall, ReceiveManyOptions } from './options.ts'
 import type { TakeOf } from './take.ts'
 
 const anything: Receiving = { limits: forEver, maxLength: Infinity, max: Infinity }
@@ -19,9 +20,10 @@ const takeNext: Take<IteratorResult<Message, undefined>> = (inbox) => {
   return inbox.ended ? { value: undefined, done: true } : blocked
 }
 
-function checkReceive(channel: Channel, options: ReceiveManyOptions | undefined): Receiving {
+function checkReceive(channel: Channel, call: ReceiveCall, options: ReceiveManyOptions | undefined): Receiving {
   channel.checkReadable()
   if (options === undefined) return anything
+  checkOptions(options, receiveNames[call])
   const asked = {
     limits: checkLimits(options),
     maxLength: checkInteger(options.maxLength, 'options.maxLength', Infinity, Infinity),
@@ -35,12 +37,12 @@ function checkReceive(channel: Channel, options: ReceiveManyOptions | undefined)
 /** Takes what there is, or waits behind those that wait already; rejects for what is wrong with the arguments, too. */
 export function receive<T>(
   channel: Channel,
-  call: string,
+  call: ReceiveCall,
   options: ReceiveManyOptions | undefined,
   take: Take<T>,
 ): Promise<T> {
   try {
-    return channel.inbox.receive(call, checkReceive(channel, options), take)
+    return channel.inbox.receive(call, checkReceive(channel, call, options), take)
   } catch (error) {
     return Promise.reject(error)
   }
@@ -49,17 +51,17 @@ export function receive<T>(
 /** The same, blocking. */
 export function receiveSync<T>(
   channel: Channel,
-  call: string,
+  call: ReceiveCall,
   options: ReceiveManyOptions | undefined,
   take: Take<T>,
 ): T {
-  return channel.inbox.receiveSync(call, checkReceive(channel, options), take)
+  return channel.inbox.receiveSync(call, checkReceive(channel, call, options), take)
 }
 
 /** The same where what is taken depends on arguments, which are checked first. */
 export function receiveBy<T>(
   channel: Channel,
-  call: string,
+  call: ReceiveCall,
   options: ReceiveManyOptions | undefined,
   takeOf: TakeOf<T>,
 ): Promise<T> {
@@ -105,12 +107,10 @@ async function waitReadable(channel: Channel, limits: Limits): Promise<boolean> 
   }
 }
 
-export function pollSync(channel: Channel, timeout: number | null | WaitOptions | undefined): boolean {
+export function pollSync(channel: Channel, timeout: number | null | SyncOptions | undefined): boolean {
   channel.checkReadable()
   channel.checkDescriptor()
-  const limits = checkPositional(timeout, 0)
-  if (limits.signal?.aborted) throw new AbortError(limits.signal.reason)
-  return channel.inbox.poll(limits.timeout)
+  return channel.inbox.poll(checkPositionalSync(timeout, 0))
 }
 
 /** Messages until the peer closes. */

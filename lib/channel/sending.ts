@@ -1,13 +1,15 @@
-import { checkBytes, checkInteger, checkOptions } from '../base/arguments.ts'
+import { checkBytes, checkInteger, checkOptions, checkTimeout } from '../base/arguments.ts'
 import { CodedError, invalidArgumentType, outOfRange, systemError } from '../base/errors.ts'
-import { checkLimits } from '../base/limits.ts'
+import { checkSyncOptions } from '../base/limits.ts'
+import type { SyncOptions } from '../base/limits.ts'
 import { uncheckedFd } from '../descriptors/fd-like.ts'
 import type { FdLike } from '../descriptors/fd-like.ts'
 import { native } from '../native/binding.ts'
 import { descriptorWords } from '../native/environment.ts'
 import { errno } from '../native/errno.ts'
 import type { Channel } from './channel.ts'
-import type { SendOptions, SendValueOptions, SyncOptions } from './options.ts'
+import { sendNames, sendSyncNames, sendValueNames, sendValueSyncNames } from './options.ts'
+import type { SendOptions, SendValueOptions } from './options.ts'
 
 /** Descriptors one sendmsg(2) takes (SCM_MAX_FD). */
 const MAX_FDS = 253
@@ -42,7 +44,6 @@ function checkMessage(channel: Channel, data: unknown, options: SendOptions | un
   channel.checkWritable()
   const bytes = checkBytes(data, 'data')
   if (options === undefined) return { bytes, offset: 0, size: bytes.length, descriptors: 0 }
-  checkOptions(options)
   const offset = checkInteger(options.offset, 'options.offset', 0, bytes.length)
   const size = checkInteger(options.size, 'options.size', bytes.length - offset, bytes.length - offset)
   const descriptors = placeDescriptors(channel, options.fds, 'options.fds')
@@ -58,15 +59,10 @@ function checkRecord(channel: Channel, fds: readonly FdLike[], name: string): nu
   return placeDescriptors(channel, fds, name)
 }
 
-/** The descriptors alone: where a value's message starts is not for its sender to say. */
-function valueOptions(options: SendValueOptions | undefined): SendOptions | undefined {
-  checkOptions(options)
-  return options?.fds === undefined ? undefined : { fds: options.fds }
-}
-
 /** Sends a message; rejects for what is wrong with the arguments, too. */
 export function sendMessage(channel: Channel, data: unknown, options?: SendOptions): Promise<void> {
   try {
+    checkOptions(options, sendNames)
     const { bytes, offset, size, descriptors } = checkMessage(channel, data, options)
     return channel.outbox.send(bytes, offset, size, descriptors)
   } catch (error) {
@@ -75,7 +71,8 @@ export function sendMessage(channel: Channel, data: unknown, options?: SendOptio
 }
 
 export function sendMessageSync(channel: Channel, data: unknown, options?: SendOptions & SyncOptions): void {
-  const { timeout } = checkLimits(options)
+  checkOptions(options, sendSyncNames)
+  const timeout = checkTimeout(options?.timeout, 'options.timeout', Infinity)
   const { bytes, offset, size, descriptors } = checkMessage(channel, data, options)
   channel.outbox.sendSync(bytes, offset, size, descriptors, timeout)
 }
@@ -84,7 +81,8 @@ export function sendMessageSync(channel: Channel, data: unknown, options?: SendO
 export function sendValue(channel: Channel, value: unknown, options?: SendValueOptions): Promise<void> {
   try {
     channel.checkWritable()
-    return sendMessage(channel, channel.settings.codec.encode(value), valueOptions(options))
+    checkOptions(options, sendValueNames)
+    return sendMessage(channel, channel.settings.codec.encode(value), options)
   } catch (error) {
     return Promise.reject(error)
   }
@@ -92,8 +90,8 @@ export function sendValue(channel: Channel, value: unknown, options?: SendValueO
 
 export function sendValueSync(channel: Channel, value: unknown, options?: SendValueOptions & SyncOptions): void {
   channel.checkWritable()
-  const data = channel.settings.codec.encode(value)
-  sendMessageSync(channel, data, { ...valueOptions(options), timeout: options?.timeout })
+  checkOptions(options, sendValueSyncNames)
+  sendMessageSync(channel, channel.settings.codec.encode(value), options)
 }
 
 /** Sends descriptors in a handle record. */
@@ -106,6 +104,6 @@ export function sendRecord(channel: Channel, fds: readonly FdLike[], name: strin
 }
 
 export function sendRecordSync(channel: Channel, fds: readonly FdLike[], name: string, options?: SyncOptions): void {
-  const { timeout } = checkLimits(options)
+  const timeout = checkSyncOptions(options)
   channel.outbox.sendRecordSync(checkRecord(channel, fds, name), timeout)
 }

@@ -1,4 +1,4 @@
-import { checkBytes, checkInteger, checkOptions } from '../base/arguments.ts'
+import { checkBytes, checkInteger } from '../base/arguments.ts'
 import { invalidArgumentType } from '../base/errors.ts'
 import type { OwnedFd } from '../descriptors/owned-fd.ts'
 import { native } from '../native/binding.ts'
@@ -28,7 +28,6 @@ export const handle: Take<OwnedFd> = (inbox) => {
 export function into(buffer: unknown, options: ReceiveIntoOptions | undefined): TakeOf<number> {
   return (channel) => {
     channel.checkReadable()
-    checkOptions(options)
     const bytes = checkBytes(buffer, 'buffer')
     const offset = checkInteger(options?.offset, 'options.offset', 0, bytes.length)
     return (inbox) => inbox.takeInto(bytes, offset)

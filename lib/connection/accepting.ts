@@ -80,8 +80,7 @@ export class Accepting implements Source, Readiness {
     return pending.promise
   }
 
-  acceptSync({ signal, timeout }: Limits): Connection {
-    if (signal?.aborted) throw new AbortError(signal.reason)
+  acceptSync(timeout: number): Connection {
     if (this.#accepts.length > 0) throw invalidState('Another accept is waiting already')
     const deadline = performance.now() + timeout
     for (;;) {

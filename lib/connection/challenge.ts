@@ -2,9 +2,13 @@ import { authenticate } from '../authentication/drive.ts'
 import { answerChallenge as answer, checkAuthentication, deliverChallenge as deliver } from '../authentication/steps.ts'
 import type { AuthenticationOptions, Handshake } from '../authentication/steps.ts'
 import { Connection, channelOf } from './connection.ts'
+import { checkOptions } from '../base/arguments.ts'
+import type { Names } from '../base/arguments.ts'
 import { invalidArgumentType } from '../base/errors.ts'
 
 type ChallengeOptions = Omit<AuthenticationOptions, 'authKey'>
+
+const challengeNames: Names<ChallengeOptions> = { minDigest: true }
 
 /**
  * Has the peer prove that it has the key: half of the handshake, for connections that no `connect` or `Listener` made,
@@ -19,7 +23,7 @@ export function deliverChallenge(
   authKey: Uint8Array | string,
   options?: ChallengeOptions,
 ): Promise<void> {
-  return half(connection, deliver, { ...options, authKey })
+  return half(connection, deliver, authKey, options)
 }
 
 /**
@@ -33,16 +37,18 @@ export function answerChallenge(
   authKey: Uint8Array | string,
   options?: ChallengeOptions,
 ): Promise<void> {
-  return half(connection, answer, { ...options, authKey })
+  return half(connection, answer, authKey, options)
 }
 
 async function half(
   connection: Connection,
   steps: (authentication: NonNullable<ReturnType<typeof checkAuthentication>>) => Handshake,
-  options: AuthenticationOptions,
+  authKey: Uint8Array | string,
+  options: ChallengeOptions | undefined,
 ): Promise<void> {
   if (!(connection instanceof Connection)) throw invalidArgumentType('connection', 'a Connection', connection)
-  const authentication = checkAuthentication(options)
+  checkOptions(options, challengeNames)
+  const authentication = checkAuthentication({ ...options, authKey })
   if (authentication === undefined) throw invalidArgumentType('authKey', 'a string or Uint8Array', undefined)
   const channel = channelOf(connection)
   const limit = (size: number): void => channel.limitMessages(size)

@@ -1,11 +1,12 @@
 import { authenticate, authenticateSync } from '../authentication/drive.ts'
-import { answerThenDeliver, checkAuthentication } from '../authentication/steps.ts'
+import { answerThenDeliver, authenticationNames, checkAuthentication } from '../authentication/steps.ts'
 import type { Authentication, AuthenticationOptions, Handshake } from '../authentication/steps.ts'
+import type { Names } from '../base/arguments.ts'
 import { AbortError, TimeoutError, systemError } from '../base/errors.ts'
-import { Pending, checkLimits, startTimer } from '../base/limits.ts'
-import type { Limits, WaitOptions } from '../base/limits.ts'
-import { connectChannel, openFreshChannel } from '../channel/open.ts'
-import { checkConnectionOptions } from '../channel/options.ts'
+import { Pending, checkLimits, startTimer, syncNames, waitNames } from '../base/limits.ts'
+import type { Blocking, Limits, WaitOptions } from '../base/limits.ts'
+import { adoptWith, connectChannel, openFreshChannel } from '../channel/open.ts'
+import { checkConnectionOptions, connectionNames } from '../channel/options.ts'
 import type { ConnectionOptions, ConnectionSettings } from '../channel/options.ts'
 import { OwnedFd } from '../descriptors/owned-fd.ts'
 import { socketAddress } from '../descriptors/peer.ts'
@@ -14,7 +15,8 @@ import { realm, sources } from '../native/environment.ts'
 import { errno } from '../native/errno.ts'
 import { addressDetails, checkAddress, resolveHost, resolveHostSync } from './address.ts'
 import type { Address, InternetTarget, Target, UnixTarget } from './address.ts'
-import { Connection, channelOf, connectionOver } from './connection.ts'
+import { channelOf, connectionOver } from './connection.ts'
+import type { Connection } from './connection.ts'
 
 const { EAGAIN, EINPROGRESS } = errno
 /** A full accept queue is tried again after 1 ms, then twice as long each time up to this. */
@@ -22,11 +24,13 @@ const LONGEST_RETRY = 32
 
 export interface ConnectOptions extends ConnectionOptions, AuthenticationOptions, WaitOptions {}
 
+const connectSyncNames: Names<Blocking<ConnectOptions>> = { ...connectionNames, ...authenticationNames, ...syncNames }
+const connectNames: Names<ConnectOptions> = { ...connectSyncNames, ...waitNames }
+
 /** What a call of {@link connect} was given, checked. */
 interface Wanted {
   readonly target: Target
   readonly settings: ConnectionSettings
-  readonly options: ConnectOptions | undefined
   readonly authentication: Authentication | undefined
 }
 
@@ -57,24 +61,24 @@ type Connecting = Generator<Step, Connection, string[]>
  *   what sends and receives throw, such as {@link EOFError}, if it goes away.
  */
 export async function connect(address: Address, options?: ConnectOptions): Promise<Connection> {
-  const wanted = check(address, options)
+  const wanted = check(address, options, connectNames)
   return drive(connecting(wanted), checkStart(options))
 }
 
 /**
- * As {@link connect}, blocking; a host's name is looked up blocking too. A signal is looked at only once, before.
+ * As {@link connect}, blocking; a host's name is looked up blocking too.
  *
  * @throws as {@link connect}
  */
-export function connectSync(address: Address, options?: ConnectOptions): Connection {
-  const wanted = check(address, options)
-  return driveSync(connecting(wanted), checkStart(options).timeout)
+export function connectSync(address: Address, options?: Blocking<ConnectOptions>): Connection {
+  const wanted = check(address, options, connectSyncNames)
+  return driveSync(connecting(wanted), checkLimits(options).timeout)
 }
 
-function check(address: Address, options: ConnectOptions | undefined): Wanted {
-  const settings = checkConnectionOptions(options)
+function check(address: Address, options: ConnectOptions | undefined, known: Names<Blocking<ConnectOptions>>): Wanted {
+  const settings = checkConnectionOptions(options, known)
   const authentication = checkAuthentication(options)
-  return { target: checkAddress(address), settings, options, authentication }
+  return { target: checkAddress(address), settings, authentication }
 }
 
 function checkStart(options: ConnectOptions | undefined): Limits {
@@ -83,8 +87,8 @@ function checkStart(options: ConnectOptions | undefined): Limits {
   return limits
 }
 
-function* connecting({ target, settings, options, authentication }: Wanted): Connecting {
-  const connection = target.kind === 'fd' ? connectCopy(target.fd, options) : yield* reaching(target, settings)
+function* connecting({ target, settings, authentication }: Wanted): Connecting {
+  const connection = target.kind === 'fd' ? connectCopy(target.fd, settings) : yield* reaching(target, settings)
   if (authentication === undefined) return connection
   let proven = false
   try {
@@ -96,10 +100,10 @@ function* connecting({ target, settings, options, authentication }: Wanted): Con
   }
 }
 
-function connectCopy(fd: Parameters<typeof OwnedFd.dup>[0], options: ConnectOptions | undefined): Connection {
+function connectCopy(fd: Parameters<typeof OwnedFd.dup>[0], settings: ConnectionSettings): Connection {
   const copy = OwnedFd.dup(fd)
   try {
-    return Connection.fromFd(copy, options)
+    return connectionOver(adoptWith(copy, settings))
   } finally {
     copy.close()
   }

@@ -1,8 +1,8 @@
 import type { Duplex } from 'node:stream'
 import { inspectable, show } from '../base/inspect.ts'
 import { illegalConstructor, invalidArgumentType } from '../base/errors.ts'
-import { checkLimits } from '../base/limits.ts'
-import type { WaitOptions } from '../base/limits.ts'
+import { checkSyncOptions } from '../base/limits.ts'
+import type { Blocking, SyncOptions, WaitOptions } from '../base/limits.ts'
 import { readiness } from '../base/read-ahead.ts'
 import type { Readiness } from '../base/read-ahead.ts'
 import { Channel } from '../channel/channel.ts'
@@ -16,7 +16,6 @@ import type {
   ReceiveOptions,
   SendOptions,
   SendValueOptions,
-  SyncOptions,
 } from '../channel/options.ts'
 import { Messages, poll, pollSync, receive, receiveBy, receiveSync } from '../channel/receiving.ts'
 import * as sending from '../channel/sending.ts'
@@ -205,11 +204,11 @@ export class Connection {
   }
 
   /**
-   * As {@link recvBytes}, blocking. A signal is looked at only once, before.
+   * As {@link recvBytes}, blocking: with a `timeout`, but no signal.
    *
    * @throws `ERR_INVALID_STATE` beside a receive that waits; otherwise as {@link recvBytes}.
    */
-  recvBytesSync(options?: ReceiveOptions): Buffer {
+  recvBytesSync(options?: Blocking<ReceiveOptions>): Buffer {
     return receiveSync(this.#channel, 'recvBytesSync', options, take.bytes)
   }
 
@@ -223,7 +222,7 @@ export class Connection {
   }
 
   /** As {@link recv}, blocking, as {@link recvBytesSync} does. */
-  recvSync<T = unknown>(options?: ReceiveOptions): T {
+  recvSync<T = unknown>(options?: Blocking<ReceiveOptions>): T {
     return receiveSync(this.#channel, 'recvSync', options, take.value<T>(this.#channel))
   }
 
@@ -238,7 +237,7 @@ export class Connection {
   }
 
   /** As {@link recvBytesInto}, blocking, as {@link recvBytesSync} does. */
-  recvBytesIntoSync(buffer: NodeJS.ArrayBufferView | ArrayBufferLike, options?: ReceiveIntoOptions): number {
+  recvBytesIntoSync(buffer: NodeJS.ArrayBufferView | ArrayBufferLike, options?: Blocking<ReceiveIntoOptions>): number {
     return receiveSync(this.#channel, 'recvBytesIntoSync', options, take.into(buffer, options)(this.#channel))
   }
 
@@ -248,7 +247,7 @@ export class Connection {
   }
 
   /** As {@link recvMessage}, blocking, as {@link recvBytesSync} does. */
-  recvMessageSync(options?: ReceiveOptions): Message {
+  recvMessageSync(options?: Blocking<ReceiveOptions>): Message {
     return receiveSync(this.#channel, 'recvMessageSync', options, take.message)
   }
 
@@ -262,7 +261,7 @@ export class Connection {
   }
 
   /** As {@link recvMany}, blocking until there is one, as {@link recvBytesSync} does. */
-  recvManySync(options?: ReceiveManyOptions): Message[] {
+  recvManySync(options?: Blocking<ReceiveManyOptions>): Message[] {
     return receiveSync(this.#channel, 'recvManySync', options, take.many)
   }
 
@@ -277,7 +276,7 @@ export class Connection {
   }
 
   /** As {@link recvHandle}, blocking, as {@link recvBytesSync} does. */
-  recvHandleSync(options?: WaitOptions): OwnedFd {
+  recvHandleSync(options?: SyncOptions): OwnedFd {
     return receiveSync(this.#channel, 'recvHandleSync', options, take.handle)
   }
 
@@ -287,7 +286,7 @@ export class Connection {
   }
 
   /** As {@link recvFds}, blocking, as {@link recvBytesSync} does. */
-  recvFdsSync(max: number, options?: WaitOptions): OwnedFd[] {
+  recvFdsSync(max: number, options?: SyncOptions): OwnedFd[] {
     return receiveSync(this.#channel, 'recvFdsSync', options, take.record(max)(this.#channel))
   }
 
@@ -313,7 +312,7 @@ export class Connection {
   }
 
   /** As {@link recvConnection}, blocking, as {@link recvBytesSync} does. */
-  recvConnectionSync(options?: WaitOptions): Connection {
+  recvConnectionSync(options?: SyncOptions): Connection {
     return receiveSync(this.#channel, 'recvConnectionSync', options, takeConnection(this.#channel, connectionOver))
   }
 
@@ -336,8 +335,8 @@ export class Connection {
     return poll(this.#channel, timeout)
   }
 
-  /** As {@link poll}, blocking. A signal is looked at only once, before. */
-  pollSync(timeout?: number | null | WaitOptions): boolean {
+  /** As {@link poll}, blocking. */
+  pollSync(timeout?: number | null | SyncOptions): boolean {
     return pollSync(this.#channel, timeout)
   }
 
@@ -370,7 +369,7 @@ export class Connection {
    * @throws `ERR_INVALID_STATE` over a stream that has not taken all that was sent, or while it is moved: nothing happens.
    */
   closeSync(options?: SyncOptions): void {
-    this.#channel.closeSync(checkLimits(options).timeout)
+    this.#channel.closeSync(checkSyncOptions(options))
   }
 
   /** Closes the connection at once. Pending sends and receives reject with `ERR_CLOSED`. */

@@ -1,7 +1,7 @@
 import { illegalConstructor, CodedError } from '../base/errors.ts'
 import { inspectable, show } from '../base/inspect.ts'
-import { checkLimits } from '../base/limits.ts'
-import type { WaitOptions } from '../base/limits.ts'
+import { checkSyncOptions, checkWaitOptions } from '../base/limits.ts'
+import type { SyncOptions, WaitOptions } from '../base/limits.ts'
 import { readiness } from '../base/read-ahead.ts'
 import type { Readiness } from '../base/read-ahead.ts'
 import { registerConversion } from '../descriptors/owned-fd.ts'
@@ -111,7 +111,7 @@ export class Listener {
   accept(options?: WaitOptions): Promise<Connection> {
     try {
       this.#accepting.checkOpen()
-      return this.#accepting.accept(checkLimits(options))
+      return this.#accepting.accept(checkWaitOptions(options))
     } catch (error) {
       return Promise.reject(error)
     }
@@ -119,14 +119,14 @@ export class Listener {
 
   /**
    * As {@link accept}, blocking. Handshakes go one after the other here; one that is under way when `timeout` is over is
-   * given up, and its client closed. `onHandshakeError` is told at once. A signal is looked at only once, before.
+   * given up, and its client closed. `onHandshakeError` is told at once.
    *
    * @throws `ERR_INVALID_STATE` beside an {@link accept} that waits, and for a `verifyPeer` that returns a promise, whose
    *   client is closed; otherwise as {@link accept}.
    */
-  acceptSync(options?: WaitOptions): Connection {
+  acceptSync(options?: SyncOptions): Connection {
     this.#accepting.checkOpen()
-    return this.#accepting.acceptSync(checkLimits(options))
+    return this.#accepting.acceptSync(checkSyncOptions(options))
   }
 
   /** Connections until the listener is closed. Leaving the loop keeps it open. */

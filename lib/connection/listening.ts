@@ -1,7 +1,8 @@
-import { checkHandshake } from '../authentication/handshakes.ts'
+import { checkHandshake, handshakeNames } from '../authentication/handshakes.ts'
 import type { HandshakeOptions } from '../authentication/handshakes.ts'
 import { checkFlag, checkInteger } from '../base/arguments.ts'
-import { checkConnectionOptions } from '../channel/options.ts'
+import type { Names } from '../base/arguments.ts'
+import { checkConnectionOptions, connectionNames } from '../channel/options.ts'
 import type { ConnectionOptions } from '../channel/options.ts'
 import type { FdLike } from '../descriptors/fd-like.ts'
 import { isListener } from '../descriptors/kind.ts'
@@ -28,6 +29,15 @@ export interface ListenerOptions extends ConnectionOptions, HandshakeOptions {
   readonly replaceStale?: boolean | undefined
 }
 
+const listenNames: Names<ListenerOptions> = {
+  ...connectionNames,
+  ...handshakeNames,
+  backlog: true,
+  mode: true,
+  unlink: true,
+  replaceStale: true,
+}
+
 interface ListenSettings extends AcceptSettings {
   readonly backlog: number
   readonly file: { readonly mode?: number; readonly unlink: boolean; readonly replaceStale: boolean }
@@ -47,7 +57,7 @@ export function checkListening(address: Address | null | undefined, options: Lis
 }
 
 function checkListenerOptions(options: ListenerOptions = {}): ListenSettings {
-  const connection = checkConnectionOptions(options)
+  const connection = checkConnectionOptions(options, listenNames)
   const mode = options.mode === undefined ? undefined : checkInteger(options.mode, 'options.mode', 0, 0o7777)
   return {
     connection,

@@ -1,8 +1,9 @@
 import { connectionOver } from './connection.ts'
 import type { Connection } from './connection.ts'
 import { openFreshChannel } from '../channel/open.ts'
-import { checkConnectionOptions } from '../channel/options.ts'
+import { checkConnectionOptions, connectionNames } from '../channel/options.ts'
 import { checkFlag } from '../base/arguments.ts'
+import type { Names } from '../base/arguments.ts'
 import type { ConnectionOptions } from '../channel/options.ts'
 import { errorOf, native } from '../native/binding.ts'
 
@@ -15,6 +16,8 @@ export interface PipeOptions extends ConnectionOptions {
   readonly duplex?: boolean | undefined
 }
 
+const pipeNames: Names<PipeOptions> = { ...connectionNames, duplex: true }
+
 /**
  * Two connections that are each other's peer. The ends are blocking, so that a child process of any language can inherit
  * one: `spawn(command, args, { stdio: [0, 1, 2, end.fd] })`, which is its descriptor 3. Python's
@@ -23,7 +26,7 @@ export interface PipeOptions extends ConnectionOptions {
  * @throws EMFILE, ENFILE; `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`.
  */
 export function pipe(options?: PipeOptions): [Connection, Connection] {
-  const settings = checkConnectionOptions(options)
+  const settings = checkConnectionOptions(options, pipeNames)
   const duplex = checkFlag(options?.duplex, 'options.duplex', true)
   const pair = native.descriptorPair(duplex)
   if (typeof pair === 'number') throw errorOf(pair)

@@ -1,6 +1,8 @@
 import type { Cluster } from 'node:cluster'
 import { Server, Socket } from 'node:net'
-import type { SocketConstructorOpts } from 'node:net'
+import type { ServerOpts, SocketConstructorOpts } from 'node:net'
+import { checkOptions } from '../base/arguments.ts'
+import type { Names } from '../base/arguments.ts'
 import {
   CodedError,
   closedError,
@@ -46,6 +48,27 @@ function conversion<K extends keyof Conversions>(name: K): Conversions[K] {
 export let wrapFd: (fd: number, name?: string) => OwnedFd
 /** Gives the descriptor to the native side, which knows it by its number. */
 export let surrenderFd: (owned: OwnedFd) => number
+
+/** Node's own, some of which its types leave out. */
+const socketNames: Names<Omit<SocketConstructorOpts, 'fd'>> & Readonly<Record<string, true>> = {
+  allowHalfOpen: true,
+  readable: true,
+  writable: true,
+  signal: true,
+  onread: true,
+  highWaterMark: true,
+  noDelay: true,
+  keepAlive: true,
+  keepAliveInitialDelay: true,
+}
+const serverNames: Names<ServerOpts> = {
+  allowHalfOpen: true,
+  pauseOnConnect: true,
+  highWaterMark: true,
+  noDelay: true,
+  keepAlive: true,
+  keepAliveInitialDelay: true,
+}
 
 /** What only this file has: nobody else makes an OwnedFd. */
 const ours: unique symbol = Symbol('ours')
@@ -206,6 +229,7 @@ export class OwnedFd {
    * descriptor stays here then.
    */
   toSocket(options?: Omit<SocketConstructorOpts, 'fd'>): Socket {
+    checkOptions(options, socketNames)
     this.#expect('a stream socket or a pipe', isStream)
     if ('bun' in process.versions)
       throw new CodedError(
@@ -222,7 +246,8 @@ export class OwnedFd {
    *
    * @throws `ERR_INVALID_FD_TYPE` for anything else, `ERR_CLOSED`; the descriptor stays here then.
    */
-  toServer(options?: { readonly allowHalfOpen?: boolean; readonly pauseOnConnect?: boolean }): Server {
+  toServer(options?: ServerOpts): Server {
+    checkOptions(options, serverNames)
     this.#expect('a listening stream socket', isListener)
     const server = new Server(options)
     listen(server, this.#fd)

@@ -1,5 +1,6 @@
 import { constants } from 'node:buffer'
-import { checkFlag, checkInteger } from '../base/arguments.ts'
+import { checkFlag, checkInteger, checkOptions } from '../base/arguments.ts'
+import type { Names } from '../base/arguments.ts'
 import {
   closedError,
   illegalConstructor,
@@ -38,6 +39,9 @@ export interface SharedMemoryOptions {
    */
   readonly name?: string | undefined
 }
+
+const sharedMemoryNames: Names<SharedMemoryOptions> = { name: true }
+const sealNames: Names<Seals> = { write: true, grow: true, shrink: true, seal: true }
 
 /**
  * Memory that processes share: a descriptor to send, and one ArrayBuffer of its bytes. Payloads in it are not copied by
@@ -84,7 +88,7 @@ export class SharedMemory {
   static create(size: number, options: SharedMemoryOptions = {}): SharedMemory {
     if (size === undefined) throw invalidArgumentType('size', 'a number', size)
     checkInteger(size, 'size', 0, constants.MAX_LENGTH, 1)
-    if (typeof options !== 'object' || options === null) throw invalidArgumentType('options', 'an object', options)
+    checkOptions(options, sharedMemoryNames)
     const name = checkName(options.name)
     const owned = wrapFd(checkCode(native.memoryCreate(name, size)))
     try {
@@ -168,7 +172,8 @@ export class SharedMemory {
    *   {@link readOnly}; EPERM when it is sealed against sealing; EBUSY; `ERR_CLOSED`, `ERR_INVALID_ARG_TYPE`.
    */
   seal(seals: Partial<Seals>): void {
-    if (typeof seals !== 'object' || seals === null) throw invalidArgumentType('seals', 'an object', seals)
+    if (seals === undefined) throw invalidArgumentType('seals', 'an object', seals)
+    checkOptions(seals, sealNames, 'seals')
     const write = this.#readOnly ? native.SEAL_WRITE : native.SEAL_FUTURE_WRITE
     const bits =
       (checkFlag(seals.write, 'seals.write', false) ? write : 0) |

@@ -9,7 +9,8 @@ import { checkCode, native } from '../native/binding.ts'
 import type { FdKind } from '../descriptors/kind.ts'
 import { adopting } from '../descriptors/owned-fd.ts'
 import type { OwnedFd } from '../descriptors/owned-fd.ts'
-import type { Limits, WaitOptions } from '../base/limits.ts'
+import { checkPositionalSync } from '../base/limits.ts'
+import type { SyncOptions, WaitOptions } from '../base/limits.ts'
 import { pairs, toEvents } from './events.ts'
 import type { FdEvent } from './events.ts'
 import { Watch, Watcher, checkWait } from './watch.ts'
@@ -120,7 +121,8 @@ export class Epoll extends Watcher {
    *   {@link AbortError}; `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`.
    */
   async poll(timeout?: number | null | WaitOptions, maxEvents?: number): Promise<FdEvent[]> {
-    const { limits, max } = this.#checkPoll(timeout, maxEvents)
+    const max = this.#checkPoll(maxEvents)
+    const limits = checkWait(timeout)
     const attempt = (): FdEvent[] | undefined => {
       const events = this.#take(max, 0)
       return events.length === 0 ? undefined : events
@@ -128,17 +130,17 @@ export class Epoll extends Watcher {
     return this.#watch.wait(limits, attempt, () => [])
   }
 
-  /** The same, blocking this thread. A signal is looked at only once, before. */
-  pollSync(timeout?: number | null | WaitOptions, maxEvents?: number): FdEvent[] {
-    const { limits, max } = this.#checkPoll(timeout, maxEvents)
+  /** The same, blocking this thread. */
+  pollSync(timeout?: number | null | SyncOptions, maxEvents?: number): FdEvent[] {
+    const max = this.#checkPoll(maxEvents)
+    const milliseconds = checkPositionalSync(timeout, Infinity)
     this.#watch.checkIdle()
-    return this.#take(max, limits.timeout)
+    return this.#take(max, milliseconds)
   }
 
-  #checkPoll(timeout: number | null | WaitOptions | undefined, maxEvents: unknown): { limits: Limits; max: number } {
+  #checkPoll(maxEvents: unknown): number {
     this.#watch.checkOpen()
-    const max = checkInteger(maxEvents, 'maxEvents', MAX_EVENTS, Number.MAX_SAFE_INTEGER, 1)
-    return { limits: checkWait(timeout), max: Math.min(max, 0xffff) }
+    return Math.min(checkInteger(maxEvents, 'maxEvents', MAX_EVENTS, Number.MAX_SAFE_INTEGER, 1), 0xffff)
   }
 
   #take(max: number, timeout: number): FdEvent[] {

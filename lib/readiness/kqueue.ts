@@ -1,4 +1,5 @@
-import { checkInteger } from '../base/arguments.ts'
+import { checkInteger, checkOptions } from '../base/arguments.ts'
+import type { Names } from '../base/arguments.ts'
 import { constants } from './constants.ts'
 import { realm } from '../native/environment.ts'
 import { invalidArgumentType, outOfRange } from '../base/errors.ts'
@@ -8,7 +9,8 @@ import { inspectable } from '../base/inspect.ts'
 import { checkCode, hot, native } from '../native/binding.ts'
 import { adopting } from '../descriptors/owned-fd.ts'
 import type { OwnedFd } from '../descriptors/owned-fd.ts'
-import type { Limits, WaitOptions } from '../base/limits.ts'
+import { checkPositionalSync } from '../base/limits.ts'
+import type { SyncOptions, WaitOptions } from '../base/limits.ts'
 import { giveTurn } from '../base/turn.ts'
 import { Watch, Watcher, checkWait } from './watch.ts'
 
@@ -30,6 +32,8 @@ export interface KEventFields {
   /** The caller's; it comes back with the event. @defaultValue 0 */
   readonly udata?: number | undefined
 }
+
+const fieldNames: Names<KEventFields> = { filter: true, flags: true, fflags: true, data: true, udata: true }
 
 function checkField(value: unknown, name: string, absent: number, min: number, max: number): number {
   if (value === undefined) return absent
@@ -62,7 +66,9 @@ export class KEvent {
    * @throws EBADF for an object whose descriptor is not open; a number is not looked at. `ERR_INVALID_ARG_TYPE`,
    *   `ERR_OUT_OF_RANGE`, and what else {@link FdLike} gives.
    */
-  constructor(ident: FdLike, { filter, flags, fflags, data, udata }: KEventFields = {}) {
+  constructor(ident: FdLike, fields: KEventFields = {}) {
+    checkOptions(fields, fieldNames, 'fields')
+    const { filter, flags, fflags, data, udata } = fields
     const [min, max] = [-(2 ** 63), 2 ** 63]
     this.ident = checkField(typeof ident === 'number' ? ident : fdNumber(ident, 'ident'), 'ident', 0, 0, max)
     this.filter = checkField(filter, 'filter', constants.KQ_FILTER_READ, -0x8000, 0x7fff)
@@ -177,7 +183,8 @@ export class Kqueue extends Watcher {
     maxEvents: number,
     timeout?: number | null | WaitOptions,
   ): Promise<KEvent[]> {
-    const { limits, max, words } = this.#checkControl(changes, maxEvents, timeout)
+    const { max, words } = this.#checkControl(changes, maxEvents)
+    const limits = checkWait(timeout)
     this.#watch.checkIdle()
     if (words.length > 0 || max === 0) {
       const events = this.#control(words, max, 0)
@@ -193,22 +200,19 @@ export class Kqueue extends Watcher {
     return this.#watch.wait(limits, attempt, () => [])
   }
 
-  /** The same, blocking this thread. A signal is looked at only once, before. */
-  controlSync(changes: Iterable<KEvent> | null, maxEvents: number, timeout?: number | null | WaitOptions): KEvent[] {
-    const { limits, max, words } = this.#checkControl(changes, maxEvents, timeout)
+  /** The same, blocking this thread. */
+  controlSync(changes: Iterable<KEvent> | null, maxEvents: number, timeout?: number | null | SyncOptions): KEvent[] {
+    const { max, words } = this.#checkControl(changes, maxEvents)
+    const milliseconds = checkPositionalSync(timeout, Infinity)
     this.#watch.checkIdle()
-    return this.#control(words, max, limits.timeout)
+    return this.#control(words, max, milliseconds)
   }
 
-  #checkControl(
-    changes: Iterable<KEvent> | null,
-    maxEvents: number,
-    timeout: number | null | WaitOptions | undefined,
-  ): { limits: Limits; max: number; words: Float64Array } {
+  #checkControl(changes: Iterable<KEvent> | null, maxEvents: number): { max: number; words: Float64Array } {
     this.#watch.checkOpen()
     if (maxEvents === undefined) throw invalidArgumentType('maxEvents', 'a number', maxEvents)
     const max = Math.min(checkInteger(maxEvents, 'maxEvents', 0, Number.MAX_SAFE_INTEGER), MAX_EVENTS)
-    return { limits: checkWait(timeout), max, words: toWords(changes) }
+    return { max, words: toWords(changes) }
   }
 
   #control(changes: Float64Array, max: number, timeout: number): KEvent[] {

@@ -8,7 +8,8 @@ import { fdOf } from '../descriptors/fd-like.ts'
 import type { FdLike } from '../descriptors/fd-like.ts'
 import { inspectable } from '../base/inspect.ts'
 import { checkCode, native } from '../native/binding.ts'
-import type { WaitOptions } from '../base/limits.ts'
+import { checkPositionalSync } from '../base/limits.ts'
+import type { SyncOptions, WaitOptions } from '../base/limits.ts'
 import { afterTurn, atOnce, needsTurn } from '../base/turn.ts'
 import { Watch, checkWait } from './watch.ts'
 
@@ -115,9 +116,9 @@ export class Poll {
     }
   }
 
-  /** The same, blocking this thread. A signal is looked at only once, before. */
-  pollSync(timeout?: number | null | WaitOptions): FdEvent[] {
-    const { timeout: milliseconds } = checkWait(timeout)
+  /** The same, blocking this thread. */
+  pollSync(timeout?: number | null | SyncOptions): FdEvent[] {
+    const milliseconds = checkPositionalSync(timeout, Infinity)
     this.#watch?.checkIdle()
     return this.#take(milliseconds)
   }

@@ -1,4 +1,5 @@
 import { checkFlag, checkOptions } from '../base/arguments.ts'
+import type { Names } from '../base/arguments.ts'
 import { invalidArgumentType, invalidArgumentValue } from '../base/errors.ts'
 import type { FdLike } from '../descriptors/fd-like.ts'
 
@@ -83,9 +84,18 @@ export interface Registration<Data> {
 
 const defaults: Settings = { edge: false, oneshot: false, exclusive: false, priority: false, rdhup: false }
 
+const registerNames: Names<RegisterOptions> = {
+  edge: true,
+  oneshot: true,
+  exclusive: true,
+  priority: true,
+  rdhup: true,
+}
+const selectorNames: Names<SelectorOptions> = { regularFiles: true }
+
 export function checkSettings(options: RegisterOptions | undefined): Settings {
   if (options === undefined) return defaults
-  checkOptions(options)
+  checkOptions(options, registerNames)
   const flag = (name: keyof Settings): boolean => checkFlag(options[name], `options.${name}`, false)
   return {
     edge: flag('edge'),
@@ -106,7 +116,7 @@ export function checkEvents(events: unknown, { priority, rdhup }: Settings): num
 }
 
 export function checkRegularFiles(options: SelectorOptions | undefined): boolean {
-  checkOptions(options)
+  checkOptions(options, selectorNames)
   const value: unknown = options?.regularFiles ?? 'refuse'
   if (value !== 'refuse' && value !== 'ready') {
     throw invalidArgumentValue('options.regularFiles', `must be 'refuse' or 'ready', not ${String(value)}`)

@@ -4,7 +4,8 @@ import { invalidArgumentType } from '../base/errors.ts'
 import type { FdLike } from '../descriptors/fd-like.ts'
 import { checkCode, native } from '../native/binding.ts'
 import { readinessOf } from '../base/read-ahead.ts'
-import type { WaitOptions } from '../base/limits.ts'
+import { checkPositionalSync } from '../base/limits.ts'
+import type { SyncOptions, WaitOptions } from '../base/limits.ts'
 import { attend, checkOpen, hasReadAhead, isByObject, waitableNumber } from './subject.ts'
 import { afterTurn, atOnce, needsTurn } from '../base/turn.ts'
 import { Watch, checkWait } from './watch.ts'
@@ -124,15 +125,15 @@ export async function select<R extends FdLike, W extends FdLike, X extends FdLik
 }
 
 /**
- * As {@link select}, blocking this thread. A signal is looked at only once, before. A Listener is readable when a client
+ * As {@link select}, blocking this thread. A Listener is readable when a client
  * knocks, even if it has its handshake before it: `acceptSync` goes through that.
  */
 export function selectSync<R extends FdLike, W extends FdLike, X extends FdLike>(
   readers: readonly R[],
   writers: readonly W[],
   exceptional: readonly X[],
-  timeout?: number | null | WaitOptions,
+  timeout?: number | null | SyncOptions,
 ): [R[], W[], X[]] {
   const lists = checkLists(readers, writers, exceptional, true)
-  return take(lists, checkWait(timeout).timeout) ?? [[], [], []]
+  return take(lists, checkPositionalSync(timeout, Infinity)) ?? [[], [], []]
 }

@@ -11,7 +11,8 @@ import { EVENT_READ, checkEvents, checkRegularFiles, checkSettings, resting } fr
 import type { Ready, RegisterOptions, Registration, SelectorKey, SelectorOptions } from './registration.ts'
 import { readinessOf } from '../base/read-ahead.ts'
 import { attend, hasReadAhead, isByObject, isClosed, waitableNumber } from './subject.ts'
-import type { WaitOptions } from '../base/limits.ts'
+import { checkPositionalSync } from '../base/limits.ts'
+import type { SyncOptions, WaitOptions } from '../base/limits.ts'
 import { Watch, Watcher, checkWait } from './watch.ts'
 
 /**
@@ -174,12 +175,12 @@ export class Selector<Data = unknown> extends Watcher {
     }
   }
 
-  /** The same, blocking this thread. A signal is looked at only once, before. */
-  selectSync(timeout?: number | null | WaitOptions): Ready<Data>[] {
+  /** The same, blocking this thread. */
+  selectSync(timeout?: number | null | SyncOptions): Ready<Data>[] {
     this.#watch.checkOpen()
-    const limits = checkWait(timeout)
+    const milliseconds = checkPositionalSync(timeout, Infinity)
     this.#watch.checkIdle()
-    const deadline = performance.now() + limits.timeout
+    const deadline = performance.now() + milliseconds
     for (const registration of this.#byObject) this.#setNative(registration, true)
     try {
       for (;;) {

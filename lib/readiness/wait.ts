@@ -7,8 +7,8 @@ import type { FdLike } from '../descriptors/fd-like.ts'
 import { checkCode, native } from '../native/binding.ts'
 import { readinessOf } from '../base/read-ahead.ts'
 import type { Readiness } from '../base/read-ahead.ts'
-import { Pending, observeLimits } from '../base/limits.ts'
-import type { Limits, WaitOptions } from '../base/limits.ts'
+import { checkPositionalSync, Pending, observeLimits } from '../base/limits.ts'
+import type { Limits, SyncOptions, WaitOptions } from '../base/limits.ts'
 import { attend, checkOpen, hasReadAhead, isByObject } from './subject.ts'
 import { afterTurn, atOnce, needsTurn, turned } from '../base/turn.ts'
 import { checkWait } from './watch.ts'
@@ -142,14 +142,14 @@ async function waitReady(objects: readonly Waitable[], fds: Int32Array, limits: 
 }
 
 /**
- * As {@link wait}, blocking. A signal is looked at only once, before. A Listener is ready when a client knocks, even if it
+ * As {@link wait}, blocking. A Listener is ready when a client knocks, even if it
  * has its handshake before it: `acceptSync` goes through that.
  *
  * @throws `ERR_INVALID_STATE` for a connection over a stream; otherwise as {@link wait}.
  */
-export function waitSync<T extends Waitable>(objects: readonly T[], timeout?: number | null | WaitOptions): T[] {
-  const limits = checkWait(timeout)
+export function waitSync<T extends Waitable>(objects: readonly T[], timeout?: number | null | SyncOptions): T[] {
+  const milliseconds = checkPositionalSync(timeout, Infinity)
   const fds = descriptorsOf(objects)
   if (fds.includes(-1)) throw invalidState('A connection over a stream cannot be waited for synchronously')
-  return poll(objects, fds, limits.timeout) as T[]
+  return poll(objects, fds, milliseconds) as T[]
 }
