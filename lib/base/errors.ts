@@ -145,6 +145,14 @@ export class FdsCountError extends CodedError {
   }
 }
 
+const classes = [EOFError, BufferTooShort, AuthenticationError, TimeoutError, AbortError, CodedError]
+
+/** Replaces the stack of an error of ours by the present one, without `above` and what it was called from. */
+export function retrace(error: unknown, above: (...args: never[]) => unknown): void {
+  if (!(error instanceof Error) || !('syscall' in error || classes.some((made) => error instanceof made))) return
+  Error.captureStackTrace(error, above)
+}
+
 /** What a system call was about. */
 export interface SystemErrorDetails {
   readonly path?: string | undefined

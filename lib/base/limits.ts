@@ -1,6 +1,6 @@
 import { checkOptions, checkSignal, checkTimeout } from './arguments.ts'
 import type { Names } from './arguments.ts'
-import { AbortError, TimeoutError } from './errors.ts'
+import { AbortError, TimeoutError, retrace } from './errors.ts'
 
 /** How long a call may wait, and what ends it early. */
 export interface WaitOptions {
@@ -135,34 +135,37 @@ export function observeLimits(
 }
 
 type Resolve = (value: unknown) => void
-type Reject = (error: unknown) => void
 
 let resolveLast: Resolve = nothing
-let rejectLast: Reject = nothing
 /** One for all promises: a closure for each costs more than the promise. */
-const keep = (resolve: Resolve, reject: Reject): void => {
+const keep = (resolve: Resolve): void => {
   resolveLast = resolve
-  rejectLast = reject
+}
+const settled = Promise.resolve()
+
+/** Whose failure a rejection is. */
+export interface Blamed {
+  /** Adds to an error what it is about. */
+  blame(error: unknown): void
 }
 
 /** A promise that others settle, and that a signal or a timeout rejects first. */
 export class Pending<T> {
   readonly promise: Promise<T>
+  readonly #owner: Blamed | undefined
   readonly #resolve: Resolve
-  readonly #reject: Reject
   #release: (() => void) | undefined
 
   /**
    * `giveUp` is called when the signal or the timeout ends the wait. What keeps the process alive meanwhile is mostly
    * what is waited for; where nothing else does, the timer is `referenced`.
    */
-  constructor(limits: Limits = forEver, call = '', giveUp: () => void = () => {}, referenced = false) {
-    this.promise = new Promise(keep as (resolve: (value: T) => void, reject: Reject) => void)
+  constructor(owner?: Blamed, limits: Limits = forEver, call = '', giveUp: () => void = nothing, referenced = false) {
+    this.#owner = owner
+    this.promise = new Promise(keep as (resolve: (value: T) => void) => void)
     this.#resolve = resolveLast
-    this.#reject = rejectLast
-    // They would keep the last promise, and what it resolved with.
+    // It would keep the last promise, and what it resolved with.
     resolveLast = nothing
-    rejectLast = nothing
     if (limits === forEver) return
     const end = (error: Error): void => {
       giveUp()
@@ -176,8 +179,17 @@ export class Pending<T> {
     this.#resolve(value)
   }
 
+  /**
+   * The stack of the error leads to whoever awaits the promise. The engine finds that out from a reaction that the promise
+   * already waits for, hence the turns of the queue; keeping the stack of each call would cost those that succeed.
+   */
   reject(error: unknown): void {
     this.#release?.()
-    this.#reject(error)
+    this.#owner?.blame(error)
+    const throwError = (): never => {
+      retrace(error, throwError)
+      throw error
+    }
+    this.#resolve(settled.then(nothing).then(throwError))
   }
 }

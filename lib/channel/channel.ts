@@ -30,6 +30,12 @@ export interface Origin {
 
 const collected = new FinalizationRegistry<number>((id) => native.connectionClose(id))
 const done = Promise.resolve()
+const origins = new WeakMap<Error, Channel>()
+
+/** The channel that an error is about. */
+export function originOf(error: Error): Channel | undefined {
+  return origins.get(error)
+}
 
 /** What a connection has and is: its number on the native side, its state, and its two halves. */
 export class Channel implements Source {
@@ -162,6 +168,13 @@ export class Channel implements Source {
   /** Changes how many bytes a received message may have. */
   limitMessages(maxMessageSize: number): void {
     if (this.#id !== -1) native.connectionLimit(this.#id, maxMessageSize)
+  }
+
+  blame(error: unknown): void {
+    if (!(error instanceof Error)) return
+    origins.set(error, this)
+    // Where nobody asked before it was closed, it is not known any more.
+    if (this.#peer !== undefined || !this.closed) Object.assign(error, { peer: this.peer })
   }
 
   /** The native side has something to tell. */

@@ -12,7 +12,7 @@ import { Queue } from '../base/queue.ts'
 import { giveTurn } from '../base/turn.ts'
 import type { Readiness } from '../base/read-ahead.ts'
 import { Pending, forEver } from '../base/limits.ts'
-import type { Limits } from '../base/limits.ts'
+import type { Blamed, Limits } from '../base/limits.ts'
 
 const { END_OF_STREAM, MESSAGE_TOO_LARGE, NEED_MEMORY, REPORT_LENGTH, TIMED_OUT, WOULD_BLOCK } = native
 const { receive, receiveInto, receiveRecord } = hot
@@ -49,7 +49,7 @@ export class Inbox implements Readiness {
   /** Whether it can receive: false once a message was too large. */
   readable: boolean
   readonly #id: number
-  readonly #owner: Source
+  readonly #owner: Source & Blamed
   readonly #receives = new Queue<Receive>()
   /** Who is called at the next chance to read. */
   #watchers: readonly (() => void)[] = none
@@ -71,7 +71,7 @@ export class Inbox implements Readiness {
   #ended = false
   #closed = false
 
-  constructor(id: number, owner: Source, readable: boolean) {
+  constructor(id: number, owner: Source & Blamed, readable: boolean) {
     this.#id = id
     this.#owner = owner
     this.readable = readable
@@ -87,22 +87,23 @@ export class Inbox implements Readiness {
     return this.#receives.length > 0 || this.#watchers.length > 0
   }
 
-  /** Takes what there is, or waits behind those that wait already. */
+  /** Takes what there is, or waits behind those that wait already; throws what goes wrong at once. */
   receive<T>(call: string, asked: Receiving, take: Take<T>): Promise<T> {
     const { limits } = asked
-    if (limits.signal?.aborted) return Promise.reject(new AbortError(limits.signal.reason))
+    if (limits.signal?.aborted) throw new AbortError(limits.signal.reason)
     if (this.#receives.length === 0) {
       try {
         const result = this.#attempt(take, asked)
         // The kernel's readiness gives the event loop its turn; a stream may never do so.
         if (result !== blocked)
           return this.#refill === undefined ? Promise.resolve(result) : giveTurn().then(() => result)
-        if (this.#ended) return Promise.reject(new EOFError())
+        if (this.#ended) throw new EOFError()
       } catch (error) {
-        return Promise.reject(error)
+        this.#owner.blame(error)
+        throw error
       }
     }
-    const pending = limits === forEver ? new Pending<unknown>() : this.#limited(limits, call)
+    const pending = limits === forEver ? new Pending<unknown>(this.#owner) : this.#limited(limits, call)
     this.#receives.push({ pending, take, asked })
     sources[this.#id] = this.#owner
     return pending.promise as Promise<T>
@@ -110,7 +111,7 @@ export class Inbox implements Readiness {
 
   /** What becomes of a receive that may be given up. */
   #limited(limits: Limits, call: string): Pending<unknown> {
-    const pending: Pending<unknown> = new Pending<unknown>(limits, call, () => {
+    const pending: Pending<unknown> = new Pending<unknown>(this.#owner, limits, call, () => {
       if (this.#receives.peek()?.pending === pending) native.leave(this.#id)
       this.#receives.remove((receive) => receive.pending === pending)
       this.#disarm()
@@ -130,6 +131,9 @@ export class Inbox implements Readiness {
       if (result !== blocked) return result
       if (this.#ended) throw new EOFError()
       throw new TimeoutError(call, limits.timeout)
+    } catch (error) {
+      this.#owner.blame(error)
+      throw error
     } finally {
       this.#deadline = undefined
     }

@@ -5,6 +5,7 @@ import { errnoOf, errorOf, hot, native } from '../native/binding.ts'
 import { errno } from '../native/errno.ts'
 import { Queue } from '../base/queue.ts'
 import { Pending } from '../base/limits.ts'
+import type { Blamed } from '../base/limits.ts'
 
 const { send, sendFrames, sendRecord } = hot
 const { QUEUED, REPORT_QUEUED, REPORT_TURN, REPORT_WRITTEN, TIMED_OUT } = native
@@ -99,7 +100,7 @@ export class Outbox {
   /** Whether it can send. */
   readonly writable: boolean
   readonly #id: number
-  readonly #owner: Source
+  readonly #owner: Source & Blamed
   readonly #sends = new Queue<Send>()
   /** What is written now waits until {@link uncork}. */
   #corked = false
@@ -113,7 +114,7 @@ export class Outbox {
   #last: Promise<void> | undefined
   #carrier: Carrier | undefined
 
-  constructor(id: number, owner: Source, writable: boolean) {
+  constructor(id: number, owner: Source & Blamed, writable: boolean) {
     this.#id = id
     this.#owner = owner
     this.writable = writable
@@ -229,7 +230,7 @@ export class Outbox {
       this.#unstage(!this.#canFlush)
       this.#stage = takeStage()
       if (this.#stage === undefined) return this.#sent(this.#write(bytes, offset, size, 0, true))
-      this.#staged = new Pending<void>()
+      this.#staged = new Pending<void>(this.#owner)
       sources[this.#id] = this.#owner
       this.#stage.put(bytes, offset, size)
     }
@@ -287,7 +288,7 @@ export class Outbox {
 
   /** What was sent last waits for the kernel. */
   #queue(): Pending<void> {
-    const pending = new Pending<void>()
+    const pending = new Pending<void>(this.#owner)
     this.#sends.push({ end: report[REPORT_QUEUED] as number, pending })
     sources[this.#id] = this.#owner
     return pending
@@ -305,7 +306,12 @@ export class Outbox {
   /** The error of a send that failed. Those before it may have failed with it; who comes next need not hear of it. */
   #failed(code: number): Error {
     this.settle()
-    return errorOf(code)
+    return this.#blamed(errorOf(code))
+  }
+
+  #blamed(error: Error): Error {
+    this.#owner.blame(error)
+    return error
   }
 
   #checkSync(): void {
@@ -324,8 +330,8 @@ export class Outbox {
   #wait(timeout: number): void {
     const status = native.flushWait(this.#id, timeout)
     this.#settle(status === TIMED_OUT ? QUEUED : status)
-    if (status === TIMED_OUT) throw new TimeoutError('send', timeout)
-    if (status < 0) throw errorOf(status)
+    if (status === TIMED_OUT) throw this.#blamed(new TimeoutError('send', timeout))
+    if (status < 0) throw this.#blamed(errorOf(status))
   }
 
   #settle(code: number): void {

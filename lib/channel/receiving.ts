@@ -1,6 +1,6 @@
 import { afterTurn, atOnce, needsTurn } from '../base/turn.ts'
 import { checkInteger, checkOptions } from '../base/arguments.ts'
-import { AbortError, TimeoutError, closedError } from '../base/errors.ts'
+import { AbortError, TimeoutError, closedError, retrace } from '../base/errors.ts'
 import { Pending, checkLimits, checkPositional, checkPositionalSync, forEver } from '../base/limits.ts'
 import type { Limits, SyncOptions, WaitOptions } from '../base/limits.ts'
 import type { Channel } from './channel.ts'
@@ -44,6 +44,8 @@ export function receive<T>(
   try {
     return channel.inbox.receive(call, checkReceive(channel, call, options), take)
   } catch (error) {
+    // The caller's frames, not ours.
+    retrace(error, receive)
     return Promise.reject(error)
   }
 }
@@ -97,7 +99,7 @@ async function waitReadable(channel: Channel, limits: Limits): Promise<boolean> 
       pending.reject(error)
     }
   }
-  const pending = new Pending<boolean>(limits, 'poll', () => inbox.unwatch(check))
+  const pending = new Pending<boolean>(channel, limits, 'poll', () => inbox.unwatch(check))
   check()
   try {
     return await pending.promise

@@ -1,5 +1,5 @@
 import { checkBytes, checkInteger, checkOptions, checkTimeout } from '../base/arguments.ts'
-import { CodedError, invalidArgumentType, outOfRange, systemError } from '../base/errors.ts'
+import { CodedError, invalidArgumentType, outOfRange, retrace, systemError } from '../base/errors.ts'
 import { checkSyncOptions } from '../base/limits.ts'
 import type { SyncOptions } from '../base/limits.ts'
 import { uncheckedFd } from '../descriptors/fd-like.ts'
@@ -66,6 +66,7 @@ export function sendMessage(channel: Channel, data: unknown, options?: SendOptio
     const { bytes, offset, size, descriptors } = checkMessage(channel, data, options)
     return channel.outbox.send(bytes, offset, size, descriptors)
   } catch (error) {
+    retrace(error, sendMessage)
     return Promise.reject(error)
   }
 }
@@ -84,6 +85,7 @@ export function sendValue(channel: Channel, value: unknown, options?: SendValueO
     checkOptions(options, sendValueNames)
     return sendMessage(channel, channel.settings.codec.encode(value), options)
   } catch (error) {
+    retrace(error, sendValue)
     return Promise.reject(error)
   }
 }
@@ -99,6 +101,7 @@ export function sendRecord(channel: Channel, fds: readonly FdLike[], name: strin
   try {
     return channel.outbox.sendRecord(checkRecord(channel, fds, name))
   } catch (error) {
+    retrace(error, sendRecord)
     return Promise.reject(error)
   }
 }

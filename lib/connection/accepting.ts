@@ -74,7 +74,9 @@ export class Accepting implements Source, Readiness {
       if (connection !== undefined) return Promise.resolve(connection)
     }
     this.checkOpen()
-    const pending: Pending<Connection> = new Pending<Connection>(limits, 'accept', () => this.#leave(pending))
+    const pending: Pending<Connection> = new Pending<Connection>(undefined, limits, 'accept', () =>
+      this.#leave(pending),
+    )
     this.#accepts.push(pending)
     sources[this.#id] = this
     return pending.promise

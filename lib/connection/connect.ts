@@ -171,7 +171,7 @@ function drive(steps: Connecting, limits: Limits): Connection | Promise<Connecti
   // How to give up the present step.
   let release = (): void => {}
   let stopped = false
-  const pending = new Pending<Connection>(limits, 'connect', () => {
+  const pending = new Pending<Connection>(undefined, limits, 'connect', () => {
     stopped = true
     release()
     steps.return(undefined as never)
