@@ -183,12 +183,12 @@ export class Pending<T> {
    * The stack of the error leads to whoever awaits the promise. The engine finds that out from a reaction that the promise
    * already waits for, hence the turns of the queue; keeping the stack of each call would cost those that succeed.
    */
-  reject(error: unknown): void {
+  reject(reason: unknown): void {
     this.#release?.()
-    this.#owner?.blame(error)
+    this.#owner?.blame(reason)
     const throwError = (): never => {
-      retrace(error, throwError)
-      throw error
+      retrace(reason, throwError)
+      throw reason
     }
     this.#resolve(settled.then(nothing).then(throwError))
   }
