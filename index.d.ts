@@ -259,6 +259,32 @@ interface ListenerOptions extends ConnectionOptions, HandshakeOptions {
   readonly replaceStale?: boolean | undefined
 }
 
+/** What is done with each connection; it is closed when this returns, or what it returns settles. */
+type ConnectionHandler = (connection: Connection) => unknown
+/** How connections are served. */
+interface ServeOptions {
+  /** Ends the serving when aborted, as {@link Listener.close} does: nobody is accepted any more, handlers may finish. */
+  readonly signal?: AbortSignal | undefined
+  /**
+   * Connections served at once; more wait in the kernel's queue.
+   * @defaultValue `Infinity`
+   */
+  readonly maxConnections?: number | undefined
+  /**
+   * Told of each error of a handler, with its connection, which is closed then; and without one, once each time, that
+   * nobody can be accepted for want of descriptors or memory. Not told of a client that left between messages or reset the
+   * connection. What this throws is an uncaught exception.
+   * @defaultValue one process warning for the first error (`FDWIRE_SERVE_ERROR`)
+   */
+  readonly onError?: ((error: Error, connection?: Connection) => unknown) | undefined
+  /**
+   * Milliseconds that handlers have once the serving is to end, as in {@link WaitOptions}; then their connections are
+   * destroyed.
+   * @defaultValue 10000
+   */
+  readonly drainTimeout?: number | null | undefined
+}
+
 /**
  * Accepts connections. Made by {@link Listener.listen} or {@link Listener.fromFd}. Python's
  * `multiprocessing.connection.Listener`.
@@ -306,18 +332,33 @@ declare class Listener {
    * Waits for a connection, of a client that has proven the `authKey` where there is one. Several may wait at once and
    * are served in order.
    *
-   * @throws `ERR_CLOSED`; EMFILE and ENFILE, the connection staying in the queue; {@link TimeoutError},
-   *   {@link AbortError}; `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`.
+   * With the descriptor table full (EMFILE, ENFILE) clients stay in the kernel's queue: it waits, with one warning
+   * (`FDWIRE_DESCRIPTORS_EXHAUSTED`), and goes on when there is room.
+   *
+   * @throws `ERR_CLOSED`; {@link TimeoutError}, whose `cause` is the EMFILE, if any; {@link AbortError};
+   *   `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`.
    */
   accept(options?: WaitOptions): Promise<Connection>
   /**
    * As {@link accept}, blocking. Handshakes go one after the other here; one that is under way when `timeout` is over is
    * given up, and its client closed. `onHandshakeError` is told at once.
    *
+   * @throws EMFILE and ENFILE at once: nothing in a thread that blocks can close a descriptor.
    * @throws `ERR_INVALID_STATE` beside an {@link accept} that waits, and for a `verifyPeer` that returns a promise, whose
    *   client is closed; otherwise as {@link accept}.
    */
   acceptSync(options?: SyncOptions): Connection
+  /**
+   * Serves connections: `handler` is called with each, side by side, and the connection is closed when that has settled,
+   * once what it sent has left. Resolves when the signal was aborted or the listener closed, and the connections have
+   * ended, or `drainTimeout` is over. The listener stays open.
+   *
+   * A handler that fails ends its own connection only, nor does a full descriptor table end this: see `onError`. Clients
+   * that fail their handshake are told to `onHandshakeError`.
+   *
+   * @throws `ERR_CLOSED`; `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_OUT_OF_RANGE`.
+   */
+  serve(handler: ConnectionHandler, options?: ServeOptions): Promise<void>
   /** Connections until the listener is closed. Leaving the loop keeps it open. */
   [Symbol.asyncIterator](): AsyncGenerator<Connection, void, undefined>
   /**
@@ -326,6 +367,8 @@ declare class Listener {
    * promise.
    */
   close(): Promise<void>
+  /** As {@link close}, for those who cannot wait: closing a listener waits for nothing. */
+  closeSync(): void
   [Symbol.asyncDispose](): Promise<void>
   [Symbol.dispose](): void
 }
@@ -1202,6 +1245,7 @@ export type {
   Blocking,
   Codec,
   ConnectOptions,
+  ConnectionHandler,
   ConnectionOptions,
   CustomCodec,
   FdEvent,
@@ -1228,6 +1272,7 @@ export type {
   SelectorOptions,
   SendOptions,
   SendValueOptions,
+  ServeOptions,
   SharedMemoryOptions,
   SyncOptions,
   SystemError,

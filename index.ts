@@ -43,6 +43,7 @@ export type { HandshakeOptions, HandshakePeer } from './lib/authentication/hands
 export type { Message } from './lib/channel/arrived.ts'
 export type { KEventFields } from './lib/readiness/kqueue.ts'
 export type { ListenerOptions } from './lib/connection/listening.ts'
+export type { ConnectionHandler, ServeOptions } from './lib/connection/serve.ts'
 export type { FdKind } from './lib/descriptors/kind.ts'
 export type { PipeOptions } from './lib/connection/pipe.ts'
 export type { Ready, RegisterOptions, SelectorKey, SelectorOptions } from './lib/readiness/registration.ts'

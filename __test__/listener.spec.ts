@@ -4,7 +4,6 @@ import { inspect } from 'node:util'
 import test from 'ava'
 import { connect, Listener, OwnedFd } from '../index.ts'
 import { frame, pattern } from './support/bytes.ts'
-import { report } from './support/program.ts'
 import { abstractAddress, isOpen, openFile, temporaryAddress, temporaryDirectory } from './support/resources.ts'
 import { accept, assertServing, dial, freshAddress, listen, listening } from './support/transports.ts'
 import { codeOf, rejection, turns, until, watch } from './support/until.ts'
@@ -267,15 +266,23 @@ test('two listeners on one socket share its connections, and neither blocks', as
   for (const client of clients) t.is(String(await client.recvBytes()), 'accepted')
 })
 
-test('accept without a descriptor left is EMFILE, and works again with one', async (t) => {
-  t.deepEqual(await report(t, 'accept-limit.ts', [], { openFiles: 100 }), ['EMFILE', 'EMFILE', 'accepted'])
-})
-
-test('Symbol.asyncDispose is close where there is one', async (t) => {
-  const path = temporaryAddress(t)
-  const listener = await Listener.listen(path)
-  await listener[Symbol.asyncDispose]()
-  t.false(existsSync(path))
+test('closeSync and the disposers are close where there is one', async (t) => {
+  for (const close of [
+    (listener: Listener) => listener.closeSync(),
+    (listener: Listener) => listener[Symbol.dispose](),
+    (listener: Listener) => listener[Symbol.asyncDispose](),
+  ]) {
+    const path = temporaryAddress(t)
+    const listener = await Listener.listen(path)
+    const accepting = codeOf(listener.accept())
+    const closing = close(listener)
+    t.true(listener.closed)
+    t.false(existsSync(path))
+    t.is(await accepting, 'ERR_CLOSED')
+    await closing
+    listener.closeSync()
+    await listener.close()
+  }
 })
 
 test('a listener is shown with its descriptor and address', async (t) => {

@@ -65,6 +65,7 @@ test('every call refuses an option that it does not know, by name, before it doe
     'Connection.fromFd': (options) => Connection.fromFd(socket, options),
     accept: (options) => listener.accept(options),
     acceptSync: (options) => listener.acceptSync(options),
+    serve: (options) => listener.serve(() => {}, options),
     sendBytes: (options) => a.sendBytes(data, options),
     sendBytesSync: (options) => a.sendBytesSync(data, options),
     send: (options) => a.send(1, options),

@@ -2,16 +2,17 @@ import { Handshakes } from '../authentication/handshakes.ts'
 import type { HandshakeSettings } from '../authentication/handshakes.ts'
 import { AbortError, TimeoutError, closedError, invalidState } from '../base/errors.ts'
 import { Pending } from '../base/limits.ts'
-import type { Limits } from '../base/limits.ts'
+import type { Blamed, Limits } from '../base/limits.ts'
 import { Queue } from '../base/queue.ts'
 import type { Readiness } from '../base/read-ahead.ts'
 import { acceptChannel } from '../channel/open.ts'
 import type { ConnectionSettings } from '../channel/options.ts'
 import { socketAddress } from '../descriptors/peer.ts'
 import type { PeerAddress } from '../descriptors/peer.ts'
-import { checkCode, native } from '../native/binding.ts'
+import { checkCode, errnoOf, errorOf, native } from '../native/binding.ts'
 import { sources } from '../native/environment.ts'
 import type { Source } from '../native/environment.ts'
+import { BackingOff, isExhaustion } from './backing-off.ts'
 import { channelOf, connectionOver } from './connection.ts'
 import type { Connection } from './connection.ts'
 
@@ -23,10 +24,17 @@ export interface AcceptSettings {
   readonly handshake: HandshakeSettings | undefined
 }
 
+/** Whoever wants to know what becomes of a listener. */
+interface Observer {
+  closed(): void
+  /** Nobody can be accepted for want of descriptors or memory; it goes on when there are some. */
+  exhausted(error: Error): void
+}
+
 const collected = new FinalizationRegistry<number>((id) => native.watchClose(id))
 
 /** What a listener has and is: its number on the native side, who waits for a client, and the clients not accepted yet. */
-export class Accepting implements Source, Readiness {
+export class Accepting implements Source, Readiness, Blamed {
   readonly address: PeerAddress
   /** The address of the client accepted last. */
   lastAccepted: PeerAddress | undefined
@@ -35,6 +43,9 @@ export class Accepting implements Source, Readiness {
   readonly #settings: ConnectionSettings
   readonly #handshakes: Handshakes<Connection> | undefined
   readonly #accepts = new Queue<Pending<Connection>>()
+  readonly #backingOff = new BackingOff()
+  readonly #following = new Set<Observer>()
+  #warned = false
   /** Who is called at the next chance to accept. */
   #watchers: (() => void)[] = []
   /** Who is told when {@link readAhead} may have changed. */
@@ -74,9 +85,7 @@ export class Accepting implements Source, Readiness {
       if (connection !== undefined) return Promise.resolve(connection)
     }
     this.checkOpen()
-    const pending: Pending<Connection> = new Pending<Connection>(undefined, limits, 'accept', () =>
-      this.#leave(pending),
-    )
+    const pending: Pending<Connection> = new Pending<Connection>(this, limits, 'accept', () => this.#leave(pending))
     this.#accepts.push(pending)
     sources[this.#id] = this
     return pending.promise
@@ -108,6 +117,29 @@ export class Accepting implements Source, Readiness {
     return through
   }
 
+  /** Tells `observer` what happens; returns how to end that. */
+  observe(observer: Observer): () => void {
+    this.#following.add(observer)
+    return () => this.#following.delete(observer)
+  }
+
+  /** An error that nobody else is told of, once. */
+  warn(error: Error): void {
+    if (this.#warned) return
+    this.#warned = true
+    process.emitWarning(`${error.message}; the listener goes on when there are descriptors again`, {
+      type: 'ResourceWarning',
+      code: 'FDWIRE_DESCRIPTORS_EXHAUSTED',
+    })
+  }
+
+  blame(error: unknown): void {
+    if (!(error instanceof Error)) return
+    Object.assign(error, { address: this.address })
+    const cause = error instanceof TimeoutError ? this.#backingOff.failure : undefined
+    if (cause !== undefined) Object.defineProperty(error, 'cause', { value: cause, configurable: true, writable: true })
+  }
+
   /** @throws `ERR_CLOSED` */
   checkOpen(): void {
     if (this.#id === -1) throw closedError('listener')
@@ -120,6 +152,8 @@ export class Accepting implements Source, Readiness {
     sources[id] = undefined
     native.watchClose(id)
     this.#handshakes?.close()
+    this.#backingOff.pause()
+    for (const observer of this.#following) observer.closed()
     for (const pending of this.#accepts.drain()) pending.reject(closedError('listener'))
     this.#notify()
   }
@@ -230,13 +264,29 @@ export class Accepting implements Source, Readiness {
 
   /**
    * The next connection of the kernel's queue, undefined where it is empty. `report`: or where this turn had its share,
-   * and the next one is reported.
+   * and the next one is reported; where there is no descriptor for it, later.
    */
   #fromKernel(report: boolean): Connection | undefined {
+    if (report && this.#backingOff.resting) return undefined
     const channel = acceptChannel(this.#id, this.#settings, report)
-    if (typeof channel !== 'number') return connectionOver(channel)
-    if (channel !== WOULD_BLOCK) checkCode(channel)
+    if (typeof channel !== 'number') {
+      this.#backingOff.end()
+      return connectionOver(channel)
+    }
+    if (channel === WOULD_BLOCK) return undefined
+    const error = errorOf(channel)
+    this.blame(error)
+    if (!report || !isExhaustion(errnoOf(channel))) throw error
+    this.#backOff(error)
     return undefined
+  }
+
+  #backOff(error: Error): void {
+    const isNew = this.#backingOff.failure === undefined
+    this.#backingOff.begin(error, () => this.ready())
+    if (!isNew) return
+    if (this.#following.size === 0) this.warn(error)
+    for (const observer of this.#following) observer.exhausted(error)
   }
 
   #accepted(connection: Connection): Connection {
@@ -261,6 +311,8 @@ export class Accepting implements Source, Readiness {
 
   /** One that nobody waits for may be collected. */
   #rest(): void {
-    if (this.#id !== -1 && this.#accepts.length === 0 && this.#watchers.length === 0) sources[this.#id] = undefined
+    if (this.#id === -1 || this.#accepts.length > 0 || this.#watchers.length > 0) return
+    sources[this.#id] = undefined
+    this.#backingOff.pause()
   }
 }

@@ -13,6 +13,11 @@ import type { Address } from './address.ts'
 import type { Connection } from './connection.ts'
 import { adoptListener, checkListening, listenInternet, listenLocally } from './listening.ts'
 import type { ListenerOptions } from './listening.ts'
+import { serve } from './serve.ts'
+import type { ConnectionHandler, ServeOptions } from './serve.ts'
+
+/** What closing gives. */
+const closed = Promise.resolve()
 
 /**
  * Accepts connections. Made by {@link Listener.listen} or {@link Listener.fromFd}. Python's
@@ -29,7 +34,6 @@ export class Listener {
   }
 
   readonly #accepting: Accepting
-  #closing: Promise<void> | undefined
 
   private constructor(accepting: Accepting) {
     if (!(accepting instanceof Accepting)) throw illegalConstructor('Listener')
@@ -105,8 +109,11 @@ export class Listener {
    * Waits for a connection, of a client that has proven the `authKey` where there is one. Several may wait at once and
    * are served in order.
    *
-   * @throws `ERR_CLOSED`; EMFILE and ENFILE, the connection staying in the queue; {@link TimeoutError},
-   *   {@link AbortError}; `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`.
+   * With the descriptor table full (EMFILE, ENFILE) clients stay in the kernel's queue: it waits, with one warning
+   * (`FDWIRE_DESCRIPTORS_EXHAUSTED`), and goes on when there is room.
+   *
+   * @throws `ERR_CLOSED`; {@link TimeoutError}, whose `cause` is the EMFILE, if any; {@link AbortError};
+   *   `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`.
    */
   accept(options?: WaitOptions): Promise<Connection> {
     try {
@@ -121,12 +128,27 @@ export class Listener {
    * As {@link accept}, blocking. Handshakes go one after the other here; one that is under way when `timeout` is over is
    * given up, and its client closed. `onHandshakeError` is told at once.
    *
+   * @throws EMFILE and ENFILE at once: nothing in a thread that blocks can close a descriptor.
    * @throws `ERR_INVALID_STATE` beside an {@link accept} that waits, and for a `verifyPeer` that returns a promise, whose
    *   client is closed; otherwise as {@link accept}.
    */
   acceptSync(options?: SyncOptions): Connection {
     this.#accepting.checkOpen()
     return this.#accepting.acceptSync(checkSyncOptions(options))
+  }
+
+  /**
+   * Serves connections: `handler` is called with each, side by side, and the connection is closed when that has settled,
+   * once what it sent has left. Resolves when the signal was aborted or the listener closed, and the connections have
+   * ended, or `drainTimeout` is over. The listener stays open.
+   *
+   * A handler that fails ends its own connection only, nor does a full descriptor table end this: see `onError`. Clients
+   * that fail their handshake are told to `onHandshakeError`.
+   *
+   * @throws `ERR_CLOSED`; `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_OUT_OF_RANGE`.
+   */
+  serve(handler: ConnectionHandler, options?: ServeOptions): Promise<void> {
+    return serve(this.#accepting, handler, options)
   }
 
   /** Connections until the listener is closed. Leaving the loop keeps it open. */
@@ -147,11 +169,13 @@ export class Listener {
    * promise.
    */
   close(): Promise<void> {
-    return (this.#closing ??= this.#close())
+    this.closeSync()
+    return closed
   }
 
-  async #close(): Promise<void> {
-    this.#accepting.close()
+  /** As {@link close}, for those who cannot wait: closing a listener waits for nothing. */
+  closeSync(): void {
+    if (!this.closed) this.#accepting.close()
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -159,7 +183,7 @@ export class Listener {
   }
 
   [Symbol.dispose](): void {
-    void this.close()
+    this.closeSync()
   }
 
   #describe(): string {

@@ -83,10 +83,25 @@ pub fn accept(listener: BorrowedFd<'_>) -> Result<(OwnedFd, Address)> {
         match platform::accept(listener, &mut peer) {
             // Other families (vsock) have no name here.
             Ok(socket) => return Ok((socket, decode(&peer).unwrap_or(Address::Unix(Vec::new())))),
-            Err(Errno::EINTR | Errno::ECONNABORTED) => {}
+            Err(errno) if is_of_the_client(errno) => {}
             Err(errno) => return Err(Error::system("accept", errno)),
         }
     }
+}
+
+/// What accept(2) passes on from a client that is gone, or whose network is; and signals.
+fn is_of_the_client(errno: Errno) -> bool {
+    matches!(
+        errno,
+        Errno::EINTR
+            | Errno::ECONNABORTED
+            | Errno::EPROTO
+            | Errno::ENOPROTOOPT
+            | Errno::ENETDOWN
+            | Errno::ENETUNREACH
+            | Errno::EHOSTDOWN
+            | Errno::EHOSTUNREACH
+    )
 }
 
 fn socket_name(socket: BorrowedFd<'_>) -> Result<RawAddress> {

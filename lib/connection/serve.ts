@@ -1,0 +1,198 @@
+import { checkInteger, checkOptions, checkSignal, checkTimeout } from '../base/arguments.ts'
+import type { Names } from '../base/arguments.ts'
+import { invalidArgumentType } from '../base/errors.ts'
+import { startTimer } from '../base/limits.ts'
+import { originOf } from '../channel/channel.ts'
+import type { Accepting } from './accepting.ts'
+import { channelOf } from './connection.ts'
+import type { Connection } from './connection.ts'
+
+/** What is done with each connection; it is closed when this returns, or what it returns settles. */
+export type ConnectionHandler = (connection: Connection) => unknown
+
+/** How connections are served. */
+export interface ServeOptions {
+  /** Ends the serving when aborted, as {@link Listener.close} does: nobody is accepted any more, handlers may finish. */
+  readonly signal?: AbortSignal | undefined
+  /**
+   * Connections served at once; more wait in the kernel's queue.
+   * @defaultValue `Infinity`
+   */
+  readonly maxConnections?: number | undefined
+  /**
+   * Told of each error of a handler, with its connection, which is closed then; and without one, once each time, that
+   * nobody can be accepted for want of descriptors or memory. Not told of a client that left between messages or reset the
+   * connection. What this throws is an uncaught exception.
+   * @defaultValue one process warning for the first error (`FDWIRE_SERVE_ERROR`)
+   */
+  readonly onError?: ((error: Error, connection?: Connection) => unknown) | undefined
+  /**
+   * Milliseconds that handlers have once the serving is to end, as in {@link WaitOptions}; then their connections are
+   * destroyed.
+   * @defaultValue 10000
+   */
+  readonly drainTimeout?: number | null | undefined
+}
+
+export const serveNames: Names<ServeOptions> = { signal: true, maxConnections: true, onError: true, drainTimeout: true }
+
+/** Checked {@link ServeOptions}. */
+interface ServeSettings {
+  readonly handler: ConnectionHandler
+  readonly signal: AbortSignal | undefined
+  readonly maxConnections: number
+  readonly onError: ServeOptions['onError']
+  readonly drainTimeout: number
+}
+
+function checkServe(handler: ConnectionHandler, options: ServeOptions = {}): ServeSettings {
+  if (typeof handler !== 'function') throw invalidArgumentType('handler', 'a function', handler)
+  checkOptions(options, serveNames)
+  const { onError } = options
+  if (onError !== undefined && typeof onError !== 'function') {
+    throw invalidArgumentType('options.onError', 'a function', onError)
+  }
+  return {
+    handler,
+    signal: checkSignal(options.signal, 'options.signal'),
+    maxConnections: checkInteger(options.maxConnections, 'options.maxConnections', Infinity, Infinity, 1),
+    onError,
+    drainTimeout: checkTimeout(options.drainTimeout, 'options.drainTimeout', 10_000),
+  }
+}
+
+/** Serves the connections of a listener until that is closed, or the signal aborted, and they have ended. */
+export async function serve(accepting: Accepting, handler: ConnectionHandler, options?: ServeOptions): Promise<void> {
+  const settings = checkServe(handler, options)
+  accepting.checkOpen()
+  await new Serving(accepting, settings).run()
+}
+
+/** How a client leaves that has no more to say. */
+const departures = new Set<unknown>(['ERR_EOF', 'ECONNRESET', 'EPIPE'])
+
+class Serving {
+  readonly #accepting: Accepting
+  readonly #settings: ServeSettings
+  readonly #open = new Set<Connection>()
+  /** Aborted when nobody is to be accepted any more. */
+  readonly #ending = new AbortController()
+  /** Called when a connection is closed, or the serving is to end. */
+  #proceed = (): void => {}
+  /** The time for the handlers is over. */
+  #expired = false
+  #warned = false
+
+  constructor(accepting: Accepting, settings: ServeSettings) {
+    this.#accepting = accepting
+    this.#settings = settings
+  }
+
+  async run(): Promise<void> {
+    const { signal } = this.#settings
+    const end = (): void => this.#end()
+    const release = this.#accepting.observe({
+      closed: end,
+      exhausted: (error) => this.#tell(error),
+    })
+    signal?.addEventListener('abort', end, { once: true })
+    if (signal?.aborted) this.#end()
+    try {
+      await this.#accept()
+    } finally {
+      // Where accepting failed, those that are open have their time, too.
+      this.#end()
+      await this.#drain()
+      signal?.removeEventListener('abort', end)
+      release()
+    }
+  }
+
+  /** Accepts until the serving is to end. */
+  async #accept(): Promise<void> {
+    const { signal } = this.#ending
+    const limits = { signal, timeout: Infinity }
+    while (!signal.aborted) {
+      if (this.#open.size >= this.#settings.maxConnections) {
+        await this.#change()
+        continue
+      }
+      let connection: Connection
+      try {
+        connection = await this.#accepting.accept(limits)
+      } catch (error) {
+        if (signal.aborted) return
+        throw error
+      }
+      void this.#handle(connection)
+    }
+  }
+
+  async #handle(connection: Connection): Promise<void> {
+    this.#open.add(connection)
+    try {
+      await this.#settings.handler(connection)
+    } catch (error) {
+      if (!this.#isExpected(error, connection)) this.#tell(asError(error), connection)
+    }
+    await connection.close()
+    this.#open.delete(connection)
+    this.#proceed()
+  }
+
+  /** Whether an error tells no more than that the client left, or that we end. */
+  #isExpected(error: unknown, connection: Connection): boolean {
+    if (!(error instanceof Error && 'code' in error)) return false
+    const { code } = error
+    if (code === 'ABORT_ERR') return this.#settings.signal?.aborted === true
+    if (originOf(error) !== channelOf(connection)) return false
+    return departures.has(code) || (code === 'ERR_CLOSED' && this.#expired)
+  }
+
+  #tell(error: Error, connection?: Connection): void {
+    const { onError } = this.#settings
+    if (onError !== undefined) {
+      try {
+        onError(error, connection)
+      } catch (thrown) {
+        queueMicrotask(() => {
+          throw thrown
+        })
+      }
+    } else if (connection === undefined) {
+      this.#accepting.warn(error)
+    } else if (!this.#warned) {
+      this.#warned = true
+      process.emitWarning(`A connection's handler failed; serve()'s onError is told of each. ${error.stack}`, {
+        code: 'FDWIRE_SERVE_ERROR',
+      })
+    }
+  }
+
+  /** Nobody is accepted any more. */
+  #end(): void {
+    this.#ending.abort()
+    this.#proceed()
+  }
+
+  /** Waits for the handlers, for so long as they have, and closes what is open then. */
+  async #drain(): Promise<void> {
+    const { drainTimeout } = this.#settings
+    const expire = (): void => {
+      this.#expired = true
+      for (const connection of this.#open) connection.destroy()
+      this.#proceed()
+    }
+    const stop = drainTimeout === Infinity ? undefined : startTimer(drainTimeout, expire)
+    while (this.#open.size > 0 && !this.#expired) await this.#change()
+    stop?.()
+  }
+
+  #change(): Promise<void> {
+    return new Promise((resolve) => (this.#proceed = resolve))
+  }
+}
+
+function asError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(`A handler threw ${String(thrown)}`, { cause: thrown })
+}
