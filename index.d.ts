@@ -51,7 +51,8 @@ declare class AuthenticationError extends Error {
  */
 declare class TimeoutError extends Error {
   readonly code = 'ERR_TIMEOUT'
-  constructor(call: string, milliseconds: number)
+  /** `likely` says what may be the cause. */
+  constructor(call: string, milliseconds: number, likely?: string)
 }
 /** The signal was aborted; `cause` is its reason. Nothing was lost: the call can be made again. */
 declare class AbortError extends Error {
@@ -660,20 +661,27 @@ declare class Connection {
   [Symbol.dispose](): void
 }
 
-type ChallengeOptions = Omit<AuthenticationOptions, 'authKey'>
+/** How half of a handshake is done. `timeout` is 10000 where none is given. */
+interface ChallengeOptions extends Omit<AuthenticationOptions, 'authKey'>, WaitOptions {}
 /**
  * Has the peer prove that it has the key: half of the handshake, for connections that no `connect` or `Listener` made,
- * such as those over a stream. A listener delivers, then answers; a client answers, then delivers. Python's
- * `multiprocessing.connection.deliver_challenge`.
+ * such as those over a stream. A listener delivers, then answers; a client answers, then delivers. Where it fails, in
+ * whatever way, the connection is of no more use. Python's `multiprocessing.connection.deliver_challenge`.
  *
- * @throws {@link AuthenticationError} if it has not; what sends and receives throw; `ERR_INVALID_ARG_TYPE`,
- *   `ERR_INVALID_ARG_VALUE`.
+ * @throws {@link AuthenticationError} if it has not; {@link TimeoutError}, {@link AbortError}; what sends and receives
+ *   throw; `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_OUT_OF_RANGE`.
  */
 declare function deliverChallenge(
   connection: Connection,
   authKey: Uint8Array | string,
   options?: ChallengeOptions,
 ): Promise<void>
+/** As {@link deliverChallenge}, blocking. Not over a stream (`ERR_INVALID_STATE`). */
+declare function deliverChallengeSync(
+  connection: Connection,
+  authKey: Uint8Array | string,
+  options?: Blocking<ChallengeOptions>,
+): void
 /**
  * Proves to the peer that we have the key: the other half. Python's `multiprocessing.connection.answer_challenge`.
  *
@@ -685,8 +693,21 @@ declare function answerChallenge(
   authKey: Uint8Array | string,
   options?: ChallengeOptions,
 ): Promise<void>
+/** As {@link answerChallenge}, blocking. Not over a stream (`ERR_INVALID_STATE`). */
+declare function answerChallengeSync(
+  connection: Connection,
+  authKey: Uint8Array | string,
+  options?: Blocking<ChallengeOptions>,
+): void
 
-interface ConnectOptions extends ConnectionOptions, AuthenticationOptions, WaitOptions {}
+interface ConnectOptions extends ConnectionOptions, AuthenticationOptions, WaitOptions {
+  /**
+   * Milliseconds the listener has for the handshake that an `authKey` asks for, as in {@link WaitOptions}; `timeout` counts
+   * beside it. One without a key takes no part in it.
+   * @defaultValue 10000
+   */
+  readonly handshakeTimeout?: number | null | undefined
+}
 /**
  * Connects to a listener: a unix socket (path or Linux abstract name) or a TCP port. With an `authKey` both ends prove
  * that they have it. `timeout` covers all of it; a full accept queue is waited for. Python's `Client`.
@@ -694,8 +715,9 @@ interface ConnectOptions extends ConnectionOptions, AuthenticationOptions, WaitO
  * @throws ENOENT, ECONNREFUSED, EACCES and what else connect(2) gives; ENOTFOUND for an unknown host;
  *   {@link TimeoutError}, {@link AbortError}; `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_OUT_OF_RANGE` before
  *   anything is done.
- * @throws {@link AuthenticationError} with an `authKey` if the listener has another, none, or asks for too weak a digest;
- *   what sends and receives throw, such as {@link EOFError}, if it goes away.
+ * @throws {@link AuthenticationError} with an `authKey` if the listener has another, or asks for too weak a digest;
+ *   {@link TimeoutError} after `handshakeTimeout` if it has none; what sends and receives throw, such as {@link EOFError},
+ *   if it goes away.
  */
 declare function connect(address: Address, options?: ConnectOptions): Promise<Connection>
 /**
@@ -1229,10 +1251,12 @@ export {
   SharedMemory,
   TimeoutError,
   answerChallenge,
+  answerChallengeSync,
   connect,
   connectSync,
   constants,
   deliverChallenge,
+  deliverChallengeSync,
   pipe,
   select,
   selectSync,
@@ -1243,6 +1267,7 @@ export type {
   Address,
   AuthenticationOptions,
   Blocking,
+  ChallengeOptions,
   Codec,
   ConnectOptions,
   ConnectionHandler,

@@ -1,4 +1,9 @@
-export { answerChallenge, deliverChallenge } from './lib/connection/challenge.ts'
+export {
+  answerChallenge,
+  answerChallengeSync,
+  deliverChallenge,
+  deliverChallengeSync,
+} from './lib/connection/challenge.ts'
 export { connect, connectSync } from './lib/connection/connect.ts'
 export { Connection } from './lib/connection/connection.ts'
 export { constants } from './lib/readiness/constants.ts'
@@ -24,6 +29,7 @@ export { wait, waitSync } from './lib/readiness/wait.ts'
 
 export type { Address } from './lib/connection/address.ts'
 export type { AuthenticationOptions, MinDigest } from './lib/authentication/steps.ts'
+export type { ChallengeOptions } from './lib/connection/challenge.ts'
 export type { Codec, CustomCodec } from './lib/channel/codec.ts'
 export type { ConnectOptions } from './lib/connection/connect.ts'
 export type {

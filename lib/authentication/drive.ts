@@ -1,3 +1,6 @@
+import { AbortError, TimeoutError } from '../base/errors.ts'
+import { forEver, observeLimits } from '../base/limits.ts'
+import type { Limits } from '../base/limits.ts'
 import { MAX_HANDSHAKE_MESSAGE } from './steps.ts'
 import type { Handshake } from './steps.ts'
 
@@ -10,7 +13,7 @@ interface Received {
 export interface Party {
   sendBytes(data: Uint8Array): Promise<void>
   sendBytesSync(data: Uint8Array, options: { readonly timeout: number }): void
-  recvMessage(options: { readonly maxLength: number }): Promise<Received>
+  recvMessage(options: { readonly maxLength: number; readonly signal: AbortSignal }): Promise<Received>
   recvMessageSync(options: { readonly maxLength: number; readonly timeout: number }): Received
 }
 
@@ -19,38 +22,64 @@ export type Limit = (maxMessageSize: number) => void
 
 const nothing = Buffer.alloc(0)
 
-/** Takes the steps of a handshake over a connection, whose messages are limited meanwhile; then to `maxMessageSize`. */
+/**
+ * Takes the steps of a handshake over a connection, whose messages are limited meanwhile; then to `maxMessageSize`. When
+ * the time is over it rejects with the error that `timedOut` makes.
+ */
 export async function authenticate(
   party: Party,
   limit: Limit,
   handshake: Handshake,
   maxMessageSize: number,
+  limits: Limits = forEver,
+  timedOut: () => Error = () => new TimeoutError('handshake', limits.timeout),
 ): Promise<void> {
+  if (limits.signal?.aborted) throw new AbortError(limits.signal.reason)
+  const ending = new AbortController()
+  const giveUp = (error: Error): void => ending.abort(error)
+  // What keeps the process alive is the connection.
+  const release = observeLimits(limits, giveUp, () => giveUp(timedOut()), false)
   limit(MAX_HANDSHAKE_MESSAGE)
   try {
     for (let next = handshake.next(); next.done !== true;) {
       const step = next.value
-      const taken = 'send' in step ? send(party, step.send) : receive(party, step.receive)
+      const { signal } = ending
+      const taken = 'send' in step ? send(party, step.send, signal) : receive(party, step.receive, signal)
       next = await taken.then(
         (bytes) => handshake.next(bytes),
         (error: unknown) => handshake.throw(error),
       )
     }
+  } catch (error) {
+    throw ending.signal.aborted ? ending.signal.reason : error
   } finally {
+    release()
     limit(maxMessageSize)
   }
 }
 
-async function send(party: Party, bytes: Buffer): Promise<Buffer> {
-  await party.sendBytes(bytes)
-  return nothing
+/** Sends; the signal ends the wait, not the sending. */
+function send(party: Party, bytes: Buffer, signal: AbortSignal): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const abort = (): void => reject(signal.reason)
+    signal.addEventListener('abort', abort, { once: true })
+    const ended = (): void => signal.removeEventListener('abort', abort)
+    party
+      .sendBytes(bytes)
+      .then(() => resolve(nothing), reject)
+      .finally(ended)
+  })
 }
 
-async function receive(party: Party, maxLength: number): Promise<Buffer> {
-  return dataOf(await party.recvMessage({ maxLength }))
+async function receive(party: Party, maxLength: number, signal: AbortSignal): Promise<Buffer> {
+  return dataOf(await party.recvMessage({ maxLength, signal }))
 }
 
-/** As {@link authenticate}, blocking until `deadline` (of `performance.now()`) at most. */
+/**
+ * As {@link authenticate}, blocking until `deadline` (of `performance.now()`) at most.
+ *
+ * @throws {@link TimeoutError} of the step there was no time for.
+ */
 export function authenticateSync(
   party: Party,
   limit: Limit,

@@ -1,7 +1,7 @@
 import type { PeerAddress, PeerCredentials } from '../descriptors/peer.ts'
 import { authenticate, authenticateSync } from './drive.ts'
 import type { Party } from './drive.ts'
-import { authenticationNames, checkAuthentication, deliverThenAnswer } from './steps.ts'
+import { HANDSHAKE_TIMEOUT, authenticationNames, checkAuthentication, deliverThenAnswer } from './steps.ts'
 import type { Authentication, AuthenticationOptions } from './steps.ts'
 import { AuthenticationError, TimeoutError, invalidArgumentType, invalidState } from '../base/errors.ts'
 import { Queue } from '../base/queue.ts'
@@ -70,7 +70,7 @@ export interface HandshakeSettings {
 /** Checks {@link HandshakeOptions}; undefined where everybody is accepted. */
 export function checkHandshake(options: HandshakeOptions): HandshakeSettings | undefined {
   const authentication = checkAuthentication(options)
-  const timeout = checkTimeout(options.handshakeTimeout, 'options.handshakeTimeout', 10_000)
+  const timeout = checkTimeout(options.handshakeTimeout, 'options.handshakeTimeout', HANDSHAKE_TIMEOUT)
   const verifyPeer = checkCallback(options.verifyPeer, 'options.verifyPeer')
   const onError = checkCallback(options.onHandshakeError, 'options.onHandshakeError')
   if (authentication === undefined && verifyPeer === undefined) return undefined

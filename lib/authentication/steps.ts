@@ -39,6 +39,9 @@ export type HandshakeStep = { readonly send: Buffer } | { readonly receive: numb
  */
 export type Handshake = Generator<HandshakeStep, void, Buffer>
 
+/** Milliseconds that a handshake may take where nothing else is asked for. */
+export const HANDSHAKE_TIMEOUT = 10_000
+
 /** Bytes that a message of a handshake may have. */
 export const MAX_HANDSHAKE_MESSAGE = 256
 

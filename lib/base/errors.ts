@@ -66,8 +66,9 @@ export class TimeoutError extends Error {
   static {
     named(this)
   }
-  constructor(call: string, milliseconds: number) {
-    super(`${call} timed out after ${milliseconds} ms`)
+  /** `likely` says what may be the cause. */
+  constructor(call: string, milliseconds: number, likely = '') {
+    super(`${call} timed out after ${milliseconds} ms${likely && `: ${likely}`}`)
   }
 }
 

@@ -1,6 +1,12 @@
 import { authenticate, authenticateSync } from '../authentication/drive.ts'
-import { answerThenDeliver, authenticationNames, checkAuthentication } from '../authentication/steps.ts'
+import {
+  HANDSHAKE_TIMEOUT,
+  answerThenDeliver,
+  authenticationNames,
+  checkAuthentication,
+} from '../authentication/steps.ts'
 import type { Authentication, AuthenticationOptions, Handshake } from '../authentication/steps.ts'
+import { checkTimeout } from '../base/arguments.ts'
 import type { Names } from '../base/arguments.ts'
 import { AbortError, TimeoutError, systemError } from '../base/errors.ts'
 import { Pending, checkLimits, startTimer, syncNames, waitNames } from '../base/limits.ts'
@@ -22,9 +28,21 @@ const { EAGAIN, EINPROGRESS } = errno
 /** A full accept queue is tried again after 1 ms, then twice as long each time up to this. */
 const LONGEST_RETRY = 32
 
-export interface ConnectOptions extends ConnectionOptions, AuthenticationOptions, WaitOptions {}
+export interface ConnectOptions extends ConnectionOptions, AuthenticationOptions, WaitOptions {
+  /**
+   * Milliseconds the listener has for the handshake that an `authKey` asks for, as in {@link WaitOptions}; `timeout` counts
+   * beside it. One without a key takes no part in it.
+   * @defaultValue 10000
+   */
+  readonly handshakeTimeout?: number | null | undefined
+}
 
-const connectSyncNames: Names<Blocking<ConnectOptions>> = { ...connectionNames, ...authenticationNames, ...syncNames }
+const connectSyncNames: Names<Blocking<ConnectOptions>> = {
+  ...connectionNames,
+  ...authenticationNames,
+  ...syncNames,
+  handshakeTimeout: true,
+}
 const connectNames: Names<ConnectOptions> = { ...connectSyncNames, ...waitNames }
 
 /** What a call of {@link connect} was given, checked. */
@@ -32,17 +50,21 @@ interface Wanted {
   readonly target: Target
   readonly settings: ConnectionSettings
   readonly authentication: Authentication | undefined
+  readonly handshakeTimeout: number
+}
+
+interface Shaking {
+  readonly handshake: Handshake
+  readonly connection: Connection
+  readonly maxMessageSize: number
+  readonly timeout: number
 }
 
 /**
  * What connecting has to wait for next: some milliseconds, the addresses of a host, a watch that is to become writable, or
  * a handshake.
  */
-type Step =
-  | { readonly sleep: number }
-  | { readonly lookup: string }
-  | { readonly writable: number }
-  | { readonly handshake: Handshake; readonly connection: Connection; readonly maxMessageSize: number }
+type Step = { readonly sleep: number } | { readonly lookup: string } | { readonly writable: number } | Shaking
 
 /**
  * Connecting, step by step: `next` is given the addresses that were looked up, `throw` the error of a step that failed.
@@ -57,8 +79,9 @@ type Connecting = Generator<Step, Connection, string[]>
  * @throws ENOENT, ECONNREFUSED, EACCES and what else connect(2) gives; ENOTFOUND for an unknown host;
  *   {@link TimeoutError}, {@link AbortError}; `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_OUT_OF_RANGE` before
  *   anything is done.
- * @throws {@link AuthenticationError} with an `authKey` if the listener has another, none, or asks for too weak a digest;
- *   what sends and receives throw, such as {@link EOFError}, if it goes away.
+ * @throws {@link AuthenticationError} with an `authKey` if the listener has another, or asks for too weak a digest;
+ *   {@link TimeoutError} after `handshakeTimeout` if it has none; what sends and receives throw, such as {@link EOFError},
+ *   if it goes away.
  */
 export async function connect(address: Address, options?: ConnectOptions): Promise<Connection> {
   const wanted = check(address, options, connectNames)
@@ -78,7 +101,8 @@ export function connectSync(address: Address, options?: Blocking<ConnectOptions>
 function check(address: Address, options: ConnectOptions | undefined, known: Names<Blocking<ConnectOptions>>): Wanted {
   const settings = checkConnectionOptions(options, known)
   const authentication = checkAuthentication(options)
-  return { target: checkAddress(address), settings, authentication }
+  const handshakeTimeout = checkTimeout(options?.handshakeTimeout, 'options.handshakeTimeout', HANDSHAKE_TIMEOUT)
+  return { target: checkAddress(address), settings, authentication, handshakeTimeout }
 }
 
 function checkStart(options: ConnectOptions | undefined): Limits {
@@ -87,12 +111,13 @@ function checkStart(options: ConnectOptions | undefined): Limits {
   return limits
 }
 
-function* connecting({ target, settings, authentication }: Wanted): Connecting {
+function* connecting({ target, settings, authentication, handshakeTimeout }: Wanted): Connecting {
   const connection = target.kind === 'fd' ? connectCopy(target.fd, settings) : yield* reaching(target, settings)
   if (authentication === undefined) return connection
   let proven = false
   try {
-    yield { handshake: answerThenDeliver(authentication), connection, maxMessageSize: settings.maxMessageSize }
+    const { maxMessageSize } = settings
+    yield { handshake: answerThenDeliver(authentication), connection, maxMessageSize, timeout: handshakeTimeout }
     proven = true
     return connection
   } finally {
@@ -218,8 +243,13 @@ function begin(step: Step, succeed: (addresses: string[]) => void, fail: (error:
   } else if ('lookup' in step) {
     resolveHost(step.lookup).then(succeed, fail)
   } else {
-    const { connection, handshake, maxMessageSize } = step
-    authenticate(connection, limitOf(connection), handshake, maxMessageSize).then(() => succeed(none), fail)
+    const { connection, handshake, maxMessageSize, timeout } = step
+    const limits = { signal: undefined, timeout }
+    const timedOut = (): Error => noHandshake('connect', timeout)
+    authenticate(connection, limitOf(connection), handshake, maxMessageSize, limits, timedOut).then(
+      () => succeed(none),
+      fail,
+    )
   }
   return () => {}
 }
@@ -256,9 +286,24 @@ function takeSync(step: Step, deadline: number): string[] | undefined {
     return none
   }
   if ('writable' in step) return checkCode(native.watchWait(step.writable, true, left)) === 0 ? undefined : none
-  const { connection, handshake, maxMessageSize } = step
-  authenticateSync(connection, limitOf(connection), handshake, maxMessageSize, deadline)
-  return none
+  return shakeSync(step, deadline) ? none : undefined
+}
+
+/** Goes through a handshake, blocking; false when the time for all is over. */
+function shakeSync({ connection, handshake, maxMessageSize, timeout }: Shaking, deadline: number): boolean {
+  const end = Math.min(deadline, performance.now() + timeout)
+  try {
+    authenticateSync(connection, limitOf(connection), handshake, maxMessageSize, end)
+    return true
+  } catch (error) {
+    if (!(error instanceof TimeoutError)) throw error
+    if (end === deadline) return false
+    throw noHandshake('connectSync', timeout)
+  }
+}
+
+function noHandshake(call: string, timeout: number): TimeoutError {
+  return new TimeoutError(call, timeout, 'the listener takes no part in the handshake; it may have no authKey')
 }
 
 function limitOf(connection: Connection): (size: number) => void {

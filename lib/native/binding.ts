@@ -1,20 +1,7 @@
-import { createRequire } from 'node:module'
 import type * as Binding from '../../binding.cjs'
 import { CodedError, systemError } from '../base/errors.ts'
 import type { SystemErrorDetails } from '../base/errors.ts'
-
-function load(): typeof Binding {
-  try {
-    return createRequire(import.meta.url)('../../binding.cjs') as typeof Binding
-  } catch (cause) {
-    const target = `${process.platform}-${process.arch}`
-    throw new CodedError(
-      'ERR_BINDING_NOT_FOUND',
-      `No fdwire binary for ${target}; reinstall with npm install --include=optional`,
-      { cause },
-    )
-  }
-}
+import { load } from './load.ts'
 
 /** The compiled part: numbers in, numbers out. */
 export const native: typeof Binding = load()
