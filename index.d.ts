@@ -139,7 +139,8 @@ type FdLike =
 
 /**
  * Where to connect or listen: a path, as string or bytes, with a leading NUL for a Linux abstract name of exactly that
- * length; `{ path }`; `{ host, port }`; or `{ fd }`, whose descriptor is duplicated.
+ * length; `{ path }`; `{ host, port }`, the host being localhost where it is left out; or `{ fd }`, whose descriptor is
+ * duplicated.
  */
 type Address =
   | string
@@ -148,6 +149,10 @@ type Address =
       readonly path: string | Uint8Array
     }
   | InternetAddress
+  | {
+      readonly host?: undefined
+      readonly port: number
+    }
   | {
       readonly fd: number
     }
@@ -183,7 +188,8 @@ interface HandshakeOptions extends AuthenticationOptions {
 
 /**
  * How `send` and `recv` turn values into messages: `'json'` (UTF-8), `'v8'` (Node's structured clone format, for Node
- * peers that are trusted), or functions of your own. What they throw rejects the call; the connection stays usable.
+ * peers that are trusted), or functions of your own. What `encode` throws rejects the call, what `decode` throws is the
+ * `cause` of an `ERR_DECODE`; the connection stays usable.
  */
 type Codec = 'json' | 'v8' | CustomCodec
 /** A codec of your own. */
@@ -564,7 +570,8 @@ declare class Connection {
   /**
    * Waits for the next message and decodes it by the connection's codec. As Python's `recv`, but never unpickled.
    *
-   * @throws what the codec throws; the message is consumed. Otherwise as {@link recvBytes}.
+   * @throws `ERR_DECODE` for what the codec does not decode, whose error is the `cause`; the message is consumed.
+   *   {@link AuthenticationError} for a challenge. Otherwise as {@link recvBytes}.
    */
   recv<T = unknown>(options?: ReceiveOptions): Promise<T>
   /** As {@link recv}, blocking, as {@link recvBytesSync} does. */

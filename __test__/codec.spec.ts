@@ -86,19 +86,23 @@ for (const transport of transports) {
 
   test(`${transport}: a message that cannot be decoded is consumed and leaves the connection usable`, async (t) => {
     for (const [codec, message, expected] of [
-      ['json', '{"half":', { instanceOf: SyntaxError }],
-      ['json', '', { instanceOf: SyntaxError }],
-      ['v8', 'no value', { instanceOf: Error }],
-      [numbers, 'not a number', { message: 'not four bytes' }],
+      ['json', '{"half":', 'SyntaxError'],
+      ['json', '', 'SyntaxError'],
+      ['v8', 'no value', 'Error'],
+      [numbers, 'not a number', 'not four bytes'],
     ] as const) {
       const [a, b] = await connected(t, transport, { codec })
       await a.sendBytes(Buffer.from(message))
       await a.send(1)
       await a.sendBytes(Buffer.from(message))
       await a.send(2)
-      await t.throwsAsync(b.recv(), expected)
+      const first = await rejection(b.recv())
       t.is(await b.recv(), 1)
-      t.throws(() => b.recvSync(), expected)
+      for (const failed of [first, t.throws<NodeJS.ErrnoException>(() => b.recvSync())]) {
+        t.is(failed.code, 'ERR_DECODE')
+        const { name, message: reason } = failed.cause as Error
+        t.true([name, reason].includes(expected))
+      }
       t.is(b.recvSync(), 2)
     }
   })

@@ -26,7 +26,7 @@ test('a connection that moves is read by the codec of who receives it', async (t
   await other.sendBytes(Buffer.from('{"a":1}'))
   t.deepEqual(await end.recv(), { a: 1 })
   await other.send(1n)
-  t.true((await rejection(end.recv())) instanceof SyntaxError)
+  t.true((await rejection(end.recv())).cause instanceof SyntaxError)
   const custom = await move(t, {}, { codec: text })
   await custom.other.sendBytes(Buffer.from('<text>'))
   t.is(await custom.end.recv(), 'text')

@@ -104,8 +104,8 @@ export function invalidArgumentType(name: string, expected: string, value: unkno
   return withCode(new TypeError(`${name} must be ${expected}, not ${received}`), 'ERR_INVALID_ARG_TYPE')
 }
 
-export function invalidArgumentValue(name: string, message: string): TypeError {
-  return withCode(new TypeError(`${name} ${message}`), 'ERR_INVALID_ARG_VALUE')
+export function invalidArgumentValue(name: string, message: string, options?: ErrorOptions): TypeError {
+  return withCode(new TypeError(`${name} ${message}`, options), 'ERR_INVALID_ARG_VALUE')
 }
 
 /** Of an object that has a name none of the `known` ones. */
@@ -131,15 +131,18 @@ export function invalidFdType(message: string): TypeError {
   return withCode(new TypeError(message), 'ERR_INVALID_FD_TYPE')
 }
 
-/** Of a class whose objects only the library makes. */
-export function illegalConstructor(name: string): TypeError {
-  return withCode(new TypeError(`A ${name} is not made with new`), 'ERR_ILLEGAL_CONSTRUCTOR')
+/** Of a class whose objects only the library makes, by what is said. */
+export function illegalConstructor(name: string, makers: string): TypeError {
+  return withCode(new TypeError(`A ${name} is not made with new but by ${makers}`), 'ERR_ILLEGAL_CONSTRUCTOR')
 }
 
 /** The descriptors of a handle record are none, too many, or not as many as it says. All are closed. */
 export class FdsCountError extends CodedError {
   /** How many descriptors came. */
   readonly received: number
+  static {
+    named(this)
+  }
   constructor(received: number) {
     super('ERR_FDS_COUNT', `A handle record came with ${received} descriptors, not with as many as it should`)
     this.received = received
@@ -159,6 +162,8 @@ export interface SystemErrorDetails {
   readonly path?: string | undefined
   readonly address?: string | undefined
   readonly port?: number | undefined
+  /** What is likely, or to be done; by the error's code. */
+  readonly hint?: ((code: string) => string | undefined) | undefined
 }
 
 /** A failed system call, as `node:net` and `node:fs` report it. */
@@ -184,7 +189,8 @@ export function systemError(errno: number, syscall: string, details: SystemError
   const { path, address, port } = details
   const where = address ?? path
   const subject = where === undefined ? '' : ` ${where}${port === undefined ? '' : `:${port}`}`
-  const error = new Error(`${syscall} ${code}${subject || (description && `, ${description}`)}`)
+  const hint = details.hint?.(code) ?? ''
+  const error = new Error(`${syscall} ${code}${subject || (description && `, ${description}`)}${hint && `: ${hint}`}`)
   Error.captureStackTrace(error, systemError)
   return Object.assign(error, {
     errno,

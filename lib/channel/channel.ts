@@ -51,6 +51,7 @@ export class Channel implements Source {
   #outbox: Outbox | undefined
   /** What `close()` gives each time. */
   #closing: Promise<void> | undefined
+  #handshakeLimit: number | undefined
   /** Called when a move has ended, in whatever way. */
   #onMoved: (() => void) | undefined
 
@@ -165,8 +166,15 @@ export class Channel implements Source {
     this.#link?.reference(referenced)
   }
 
-  /** Changes how many bytes a received message may have. */
+  /** How many bytes a received message may have, and what says so. */
+  get messageLimit(): { readonly limit: number; readonly name: string } {
+    const limit = this.#handshakeLimit ?? this.settings.maxMessageSize
+    return { limit, name: this.#handshakeLimit === undefined ? 'maxMessageSize' : 'limit for a handshake' }
+  }
+
+  /** Changes how many bytes a received message may have: fewer during a handshake. */
   limitMessages(maxMessageSize: number): void {
+    this.#handshakeLimit = maxMessageSize === this.settings.maxMessageSize ? undefined : maxMessageSize
     if (this.#id !== -1) native.connectionLimit(this.#id, maxMessageSize)
   }
 

@@ -1,8 +1,9 @@
-import { invalidArgumentType, invalidArgumentValue } from '../base/errors.ts'
+import { AuthenticationError, CodedError, invalidArgumentType, invalidArgumentValue } from '../base/errors.ts'
 
 /**
  * How `send` and `recv` turn values into messages: `'json'` (UTF-8), `'v8'` (Node's structured clone format, for Node
- * peers that are trusted), or functions of your own. What they throw rejects the call; the connection stays usable.
+ * peers that are trusted), or functions of your own. What `encode` throws rejects the call, what `decode` throws is the
+ * `cause` of an `ERR_DECODE`; the connection stays usable.
  */
 export type Codec = 'json' | 'v8' | CustomCodec
 
@@ -16,7 +17,7 @@ export interface CustomCodec {
 
 const json: CustomCodec = {
   encode(value) {
-    const text: string | undefined = JSON.stringify(value)
+    const text = expressed(() => JSON.stringify(value) as string | undefined, 'JSON')
     if (text === undefined) throw invalidArgumentType('value', 'something that JSON can express', value)
     return Buffer.from(text)
   },
@@ -26,8 +27,54 @@ const json: CustomCodec = {
 }
 
 const v8: CustomCodec = {
-  encode: (value) => process.getBuiltinModule('node:v8').serialize(value),
+  encode: (value) => expressed(() => process.getBuiltinModule('node:v8').serialize(value), "Node's clone format"),
   decode: (data) => process.getBuiltinModule('node:v8').deserialize(data),
+}
+
+/** What `encode` gives, or says that the format has no such value. */
+function expressed<T>(encode: () => T, format: string): T {
+  try {
+    return encode()
+  } catch (cause) {
+    // What a toJSON of the caller's throws is the caller's.
+    if (!(cause instanceof TypeError || (cause as Error | null)?.name === 'DataCloneError')) throw cause
+    throw invalidArgumentValue('value', `cannot be expressed in ${format}: ${(cause as Error).message}`, { cause })
+  }
+}
+
+/** The value of a message. */
+export function decode(codec: CustomCodec, data: Buffer): unknown {
+  try {
+    return codec.decode(data)
+  } catch (cause) {
+    throw undecodable(data, cause)
+  }
+}
+
+const CHALLENGE = '#CHALLENGE#'
+/** The first byte of what Python's pickle makes. */
+const PICKLE = 0x80
+/** Bytes of a message that its error shows. */
+const SHOWN = 24
+
+function undecodable(data: Buffer, cause: unknown): Error {
+  if (data.toString('latin1', 0, CHALLENGE.length) === CHALLENGE) {
+    return new AuthenticationError('The peer wants authentication: connect with its authKey', { cause })
+  }
+  const message =
+    data[0] === PICKLE
+      ? "The message is a pickle, as Python's send() makes it, which is not decoded here: there use " +
+        'send_bytes(json.dumps(value).encode()), or recvBytes() here'
+      : `The codec does not decode the message of ${data.length} bytes, ${glimpse(data)}`
+  return new CodedError('ERR_DECODE', message, { cause })
+}
+
+/** How bytes begin, as text where they are. */
+function glimpse(data: Buffer): string {
+  if (data.length === 0) return 'which is empty'
+  const start = data.subarray(0, SHOWN)
+  const isText = start.every((byte) => byte >= 0x20 && byte < 0x7f)
+  return `which begins ${isText ? JSON.stringify(start.toString()) : start.toString('hex')}`
 }
 
 export function checkCodec(codec: unknown, name: string): CustomCodec {

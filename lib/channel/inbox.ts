@@ -3,7 +3,7 @@ import type { Source } from '../native/environment.ts'
 import { AbortError, BufferTooShort, EOFError, TimeoutError, closedError, invalidState } from '../base/errors.ts'
 import { closeDescriptors, ownDescriptors } from './arrived.ts'
 import type { Message } from './arrived.ts'
-import { endOfStream, failureOf } from './failures.ts'
+import { endOfStream, failureOf, tooLarge } from './failures.ts'
 import { allocate } from './memory.ts'
 import { claim, claimBehind, lengths, slabOffset } from './message-pool.ts'
 import { checkCode, hot, native } from '../native/binding.ts'
@@ -16,6 +16,12 @@ import type { Blamed, Limits } from '../base/limits.ts'
 
 const { END_OF_STREAM, MESSAGE_TOO_LARGE, NEED_MEMORY, REPORT_LENGTH, TIMED_OUT, WOULD_BLOCK } = native
 const { receive, receiveInto, receiveRecord } = hot
+
+/** Whose receiving half it is. */
+interface Owner extends Source, Blamed {
+  /** Bytes that a message may have. */
+  readonly messageLimit: { readonly limit: number; readonly name: string }
+}
 
 /** Nothing to be had yet. */
 export const blocked: unique symbol = Symbol('blocked')
@@ -49,7 +55,7 @@ export class Inbox implements Readiness {
   /** Whether it can receive: false once a message was too large. */
   readable: boolean
   readonly #id: number
-  readonly #owner: Source & Blamed
+  readonly #owner: Owner
   readonly #receives = new Queue<Receive>()
   /** Who is called at the next chance to read. */
   #watchers: readonly (() => void)[] = none
@@ -71,7 +77,7 @@ export class Inbox implements Readiness {
   #ended = false
   #closed = false
 
-  constructor(id: number, owner: Source & Blamed, readable: boolean) {
+  constructor(id: number, owner: Owner, readable: boolean) {
     this.#id = id
     this.#owner = owner
     this.readable = readable
@@ -334,7 +340,7 @@ export class Inbox implements Readiness {
   #nextAhead(maxLength: number): Buffer | undefined {
     const ahead = this.#ahead.at(-1)
     if (ahead === undefined) return undefined
-    if (ahead.length > maxLength) throw this.#tooLarge(ahead.length)
+    if (ahead.length > maxLength) throw this.#tooLarge(ahead.length, maxLength)
     this.#ahead.pop()
     return ahead
   }
@@ -348,7 +354,7 @@ export class Inbox implements Readiness {
         if (result > 1) this.#ahead = claimBehind(result)
         return first
       }
-      if (result !== NEED_MEMORY) return this.#unreceived(result)
+      if (result !== NEED_MEMORY) return this.#unreceived(result, maxLength)
     }
   }
 
@@ -374,7 +380,7 @@ export class Inbox implements Readiness {
   }
 
   /** A receive that gave no message: nothing yet, or an error. */
-  #unreceived(code: number): Blocked {
+  #unreceived(code: number, maxLength = Infinity): Blocked {
     const count = report[REPORT_LENGTH] as number
     switch (code) {
       case WOULD_BLOCK:
@@ -386,15 +392,16 @@ export class Inbox implements Readiness {
         this.#ended = true
         return blocked
       case MESSAGE_TOO_LARGE:
-        throw this.#tooLarge(count)
+        throw this.#tooLarge(count, maxLength)
       default:
         throw failureOf(code, count)
     }
   }
 
-  #tooLarge(length: number): Error {
+  #tooLarge(length: number, maxLength: number): Error {
     this.readable = false
     this.#isOver = true
-    return failureOf(MESSAGE_TOO_LARGE, length)
+    const { messageLimit } = this.#owner
+    return tooLarge(length, length > messageLimit.limit ? messageLimit : { limit: maxLength, name: 'maxLength' })
   }
 }

@@ -23,6 +23,11 @@ interface Sending {
   readonly descriptors: number
 }
 
+function tooMany(count: number): Error {
+  const hint = (): string => `${count} descriptors are too many for one message, which takes ${MAX_FDS}`
+  return systemError(-errno.EINVAL, 'sendmsg', { hint })
+}
+
 /** Puts descriptors where the native side finds them; returns how many. */
 function placeDescriptors(channel: Channel, fds: readonly FdLike[] | undefined, name: string): number {
   if (fds === undefined) return 0
@@ -35,7 +40,7 @@ function placeDescriptors(channel: Channel, fds: readonly FdLike[] | undefined, 
   const numbers = Array.from(fds as FdLike[], (fd, index) => uncheckedFd(fd, name, index))
   // A getter may have closed the connection, and its number may be another's.
   channel.checkWritable()
-  if (numbers.length > MAX_FDS) throw systemError(-errno.EINVAL, 'sendmsg')
+  if (numbers.length > MAX_FDS) throw tooMany(numbers.length)
   descriptorWords.set(numbers)
   return numbers.length
 }

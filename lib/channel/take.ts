@@ -3,6 +3,7 @@ import { invalidArgumentType } from '../base/errors.ts'
 import type { OwnedFd } from '../descriptors/owned-fd.ts'
 import { native } from '../native/binding.ts'
 import type { Channel } from './channel.ts'
+import { decode } from './codec.ts'
 import { blocked } from './inbox.ts'
 import type { Message } from './arrived.ts'
 import type { Take } from './inbox.ts'
@@ -48,6 +49,6 @@ export function record(max: number): TakeOf<OwnedFd[]> {
 export function value<T>(channel: Channel): Take<T> {
   return (inbox, maxLength) => {
     const data = inbox.takeBytes(maxLength)
-    return data === blocked ? blocked : (channel.settings.codec.decode(data) as T)
+    return data === blocked ? blocked : (decode(channel.settings.codec, data) as T)
   }
 }

@@ -1,4 +1,6 @@
 import { isIP } from 'node:net'
+import { checkOptions } from '../base/arguments.ts'
+import type { Names } from '../base/arguments.ts'
 import { invalidArgumentType, invalidArgumentValue, outOfRange, unknownHost } from '../base/errors.ts'
 import type { SystemErrorDetails } from '../base/errors.ts'
 import type { FdLike } from '../descriptors/fd-like.ts'
@@ -8,13 +10,15 @@ import { native } from '../native/binding.ts'
 
 /**
  * Where to connect or listen: a path, as string or bytes, with a leading NUL for a Linux abstract name of exactly that
- * length; `{ path }`; `{ host, port }`; or `{ fd }`, whose descriptor is duplicated.
+ * length; `{ path }`; `{ host, port }`, the host being localhost where it is left out; or `{ fd }`, whose descriptor is
+ * duplicated.
  */
 export type Address =
   | string
   | Uint8Array
   | { readonly path: string | Uint8Array }
   | InternetAddress
+  | { readonly host?: undefined; readonly port: number }
   | { readonly fd: number }
 
 /** A checked path. */
@@ -35,9 +39,17 @@ export interface InternetTarget {
 /** A checked {@link Address}. */
 export type Target = UnixTarget | InternetTarget | { readonly kind: 'fd'; readonly fd: FdLike }
 
-export function checkPath(path: unknown, name: string): UnixTarget {
+const KINDS = 'a path, { path }, { host, port } or { fd }'
+const pathNames: Names<{ path: string }> = { path: true }
+const internetNames: Names<InternetAddress> = { host: true, port: true }
+
+export function checkPath(path: unknown, name: string, expected = 'a path'): UnixTarget {
   if (typeof path !== 'string' && !(path instanceof Uint8Array)) {
-    throw invalidArgumentType(name, 'a path', path)
+    throw invalidArgumentType(name, expected, path)
+  }
+  // Who has such a directory can say './tcp://'.
+  if (typeof path === 'string' && /^[a-z][a-z0-9+.-]*:\/\//i.test(path)) {
+    throw invalidArgumentValue(name, `is a URL, and not ${KINDS}: ${path}`)
   }
   const bytes = typeof path === 'string' ? Buffer.from(path) : Buffer.from(path)
   if (bytes.length === 0) throw invalidArgumentValue(name, 'is empty')
@@ -46,7 +58,9 @@ export function checkPath(path: unknown, name: string): UnixTarget {
   return { kind: 'unix', path: bytes, address }
 }
 
-function checkInternet({ host, port }: { host?: unknown; port?: unknown }, name: string): InternetTarget {
+function checkInternet(address: { host?: unknown; port?: unknown }, name: string): InternetTarget {
+  checkOptions(address, internetNames, name)
+  const { host = 'localhost', port } = address
   if (typeof host !== 'string') throw invalidArgumentType(`${name}.host`, 'a string', host)
   if (host === '') throw invalidArgumentValue(`${name}.host`, 'is empty')
   if (typeof port !== 'number') throw invalidArgumentType(`${name}.port`, 'a number', port)
@@ -55,11 +69,15 @@ function checkInternet({ host, port }: { host?: unknown; port?: unknown }, name:
 }
 
 export function checkAddress(address: unknown, name = 'address'): Target {
-  if (typeof address !== 'object' || address === null || address instanceof Uint8Array) return checkPath(address, name)
-  if ('path' in address) return checkPath(address.path, `${name}.path`)
+  if (typeof address !== 'object' || address === null || address instanceof Uint8Array)
+    return checkPath(address, name, KINDS)
+  if ('path' in address) {
+    checkOptions(address, pathNames, name)
+    return checkPath(address.path, `${name}.path`)
+  }
   if ('fd' in address) return { kind: 'fd', fd: address.fd as FdLike }
   if ('host' in address || 'port' in address) return checkInternet(address, name)
-  throw invalidArgumentValue(name, 'is neither a path nor { path }, { host, port } or { fd }')
+  throw invalidArgumentValue(name, `is not ${KINDS}`)
 }
 
 /** The numeric addresses of a host, at least one. */

@@ -19,9 +19,10 @@ import { socketAddress } from '../descriptors/peer.ts'
 import { checkCode, errnoOf, errorOf, native } from '../native/binding.ts'
 import { realm, sources } from '../native/environment.ts'
 import { errno } from '../native/errno.ts'
-import { addressDetails, checkAddress, resolveHost, resolveHostSync } from './address.ts'
+import { checkAddress, resolveHost, resolveHostSync } from './address.ts'
 import type { Address, InternetTarget, Target, UnixTarget } from './address.ts'
 import { channelOf, connectionOver } from './connection.ts'
+import { connectDetails } from './hints.ts'
 import type { Connection } from './connection.ts'
 
 const { EAGAIN, EINPROGRESS } = errno
@@ -184,7 +185,7 @@ function* reachingHost(target: InternetTarget): Generator<Step, number, string[]
 }
 
 function connectError(code: number, target: Target): Error {
-  return systemError(errnoOf(code), 'connect', addressDetails(target))
+  return systemError(errnoOf(code), 'connect', connectDetails(target))
 }
 
 const none: string[] = []

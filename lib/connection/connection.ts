@@ -49,7 +49,8 @@ export class Connection {
   readonly #channel: Channel
 
   private constructor(channel: Channel) {
-    if (!(channel instanceof Channel)) throw illegalConstructor('Connection')
+    if (!(channel instanceof Channel))
+      throw illegalConstructor('Connection', 'connect, pipe, a Listener, Connection.fromFd or Connection.fromStream')
     this.#channel = channel
   }
 
@@ -215,7 +216,8 @@ export class Connection {
   /**
    * Waits for the next message and decodes it by the connection's codec. As Python's `recv`, but never unpickled.
    *
-   * @throws what the codec throws; the message is consumed. Otherwise as {@link recvBytes}.
+   * @throws `ERR_DECODE` for what the codec does not decode, whose error is the `cause`; the message is consumed.
+   *   {@link AuthenticationError} for a challenge. Otherwise as {@link recvBytes}.
    */
   recv<T = unknown>(options?: ReceiveOptions): Promise<T> {
     return receive(this.#channel, 'recv', options, take.value<T>(this.#channel))

@@ -36,7 +36,8 @@ export class Listener {
   readonly #accepting: Accepting
 
   private constructor(accepting: Accepting) {
-    if (!(accepting instanceof Accepting)) throw illegalConstructor('Listener')
+    if (!(accepting instanceof Accepting))
+      throw illegalConstructor('Listener', 'Listener.listen, Listener.listenSync or Listener.fromFd')
     this.#accepting = accepting
   }
 

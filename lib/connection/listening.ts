@@ -11,7 +11,8 @@ import { checkCode, native } from '../native/binding.ts'
 import { realm } from '../native/environment.ts'
 import { Accepting } from './accepting.ts'
 import type { AcceptSettings } from './accepting.ts'
-import { addressDetails, checkAddress, checkPath } from './address.ts'
+import { checkAddress, checkPath } from './address.ts'
+import { listenDetails } from './hints.ts'
 import type { Address, InternetTarget, Target, UnixTarget } from './address.ts'
 
 /** Settings of a listener, and of the connections it accepts. */
@@ -121,6 +122,6 @@ function listenTemporary(settings: ListenSettings): Accepting {
   return accepting(native.listenUnix(realm, target.path, settings.backlog, file), target, settings)
 }
 
-function accepting(id: number, target: Target, settings: AcceptSettings): Accepting {
-  return new Accepting(id < 0 ? checkCode(id, addressDetails(target)) : id, settings)
+function accepting(id: number, target: Target, settings: ListenSettings): Accepting {
+  return new Accepting(id < 0 ? checkCode(id, listenDetails(target, settings.file.replaceStale)) : id, settings)
 }

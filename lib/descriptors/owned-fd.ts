@@ -128,7 +128,7 @@ export class OwnedFd {
   readonly #name: string | undefined
 
   private constructor(token: typeof ours, fd: number, name?: string) {
-    if (token !== ours) throw illegalConstructor('OwnedFd')
+    if (token !== ours) throw illegalConstructor('OwnedFd', 'OwnedFd.fromFd, OwnedFd.dup and what receives descriptors')
     this.#fd = fd
     this.#name = name
     const count = unregistered.push(this)

@@ -69,7 +69,7 @@ export class SharedMemory {
   readonly #readOnly: boolean
 
   private constructor(token: typeof ours, owned: OwnedFd, mapped: Mapped) {
-    if (token !== ours) throw illegalConstructor('SharedMemory')
+    if (token !== ours) throw illegalConstructor('SharedMemory', 'SharedMemory.create or SharedMemory.fromFd')
     const { buffer, private: readOnly } = mapped
     this.#owned = owned
     this.#buffer = buffer

@@ -13,6 +13,7 @@ import { checkPositionalSync } from '../base/limits.ts'
 import type { SyncOptions, WaitOptions } from '../base/limits.ts'
 import { pairs, toEvents } from './events.ts'
 import type { FdEvent } from './events.ts'
+import { regularFile } from './registration.ts'
 import { Watch, Watcher, checkWait } from './watch.ts'
 
 const { EPOLLIN, EPOLLOUT, EPOLLPRI } = constants
@@ -90,7 +91,7 @@ export class Epoll extends Watcher {
    *   `ERR_CLOSED`, `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE` and what else {@link FdLike} gives.
    */
   register(fd: FdLike, mask?: number): void {
-    checkCode(native.epollRegister(this.#watch.id, fdNumber(fd), checkMask(mask)))
+    checkCode(native.epollRegister(this.#watch.id, fdNumber(fd), checkMask(mask)), regularFile)
   }
 
   /**

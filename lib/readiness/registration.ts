@@ -1,6 +1,7 @@
 import { checkFlag, checkOptions } from '../base/arguments.ts'
 import type { Names } from '../base/arguments.ts'
 import { invalidArgumentType, invalidArgumentValue } from '../base/errors.ts'
+import type { SystemErrorDetails } from '../base/errors.ts'
 import type { FdLike } from '../descriptors/fd-like.ts'
 
 /** To read: input, the end, or an error to be had. Python's `selectors.EVENT_READ`. */
@@ -83,6 +84,14 @@ export interface Registration<Data> {
 }
 
 const defaults: Settings = { edge: false, oneshot: false, exclusive: false, priority: false, rdhup: false }
+
+/** What an error of epoll_ctl(2) says besides. */
+export const regularFile: SystemErrorDetails = {
+  hint: (code) =>
+    code === 'EPERM'
+      ? "a regular file or directory is always ready, and epoll refuses it; with { regularFiles: 'ready' } a Selector takes it"
+      : undefined,
+}
 
 const registerNames: Names<RegisterOptions> = {
   edge: true,

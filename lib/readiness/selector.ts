@@ -7,7 +7,7 @@ import { inspectable } from '../base/inspect.ts'
 import { LiveMap } from './live-map.ts'
 import { checkCode, errnoOf, native } from '../native/binding.ts'
 import { pairs } from './events.ts'
-import { EVENT_READ, checkEvents, checkRegularFiles, checkSettings, resting } from './registration.ts'
+import { EVENT_READ, checkEvents, checkRegularFiles, checkSettings, regularFile, resting } from './registration.ts'
 import type { Ready, RegisterOptions, Registration, SelectorKey, SelectorOptions } from './registration.ts'
 import { readinessOf } from '../base/read-ahead.ts'
 import { attend, hasReadAhead, isByObject, isClosed, waitableNumber } from './subject.ts'
@@ -71,7 +71,7 @@ export class Selector<Data = unknown> extends Watcher {
     const fd = waitableNumber(fileObj, 'fileObj')
     const code = native.selectorRegister(this.#watch.id, fd, events, settings)
     if (errnoOf(code) === -errno.EEXIST) throw invalidArgumentValue('fileObj', `is registered already: ${fd}`)
-    checkCode(code)
+    checkCode(code, regularFile)
     const key = Object.freeze({ fileObj, fd, events, data: data as Data })
     const byObject = isByObject(fileObj)
     const registration: Registration<Data> = {
