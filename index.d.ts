@@ -642,7 +642,7 @@ declare class Connection {
   poll(timeout?: number | null | WaitOptions): Promise<boolean>
   /** As {@link poll}, blocking. */
   pollSync(timeout?: number | null | SyncOptions): boolean
-  /** Messages until the peer closes. Leaving the loop keeps the connection open. */
+  /** Messages until the peer closes, or the connection is closed here. Leaving the loop keeps it open. */
   [Symbol.asyncIterator](): AsyncIterableIterator<Message, undefined>
   /**
    * Takes the descriptor out of the connection, which is closed then.

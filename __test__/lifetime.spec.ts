@@ -1,10 +1,10 @@
 import test from 'ava'
-import { pipe } from '../index.ts'
+import { pipe, OwnedFd } from '../index.ts'
 import { frame, header, pattern } from './support/bytes.ts'
 import { rawPeer, reset, write } from './support/raw-peer.ts'
 import { inode, isOpen, isStill } from './support/resources.ts'
 import { connected, oneWay, transports } from './support/transports.ts'
-import { codeOf, rejection, turns, watch } from './support/until.ts'
+import { codeOf, rejection, turns, until, watch } from './support/until.ts'
 
 for (const transport of transports) {
   test(`${transport}: close resolves once what was queued is handed over`, async (t) => {
@@ -84,15 +84,29 @@ for (const transport of transports) {
     t.is(await send, 'ERR_CLOSED')
   })
 
-  test(`${transport}: a loop that waits fails when the connection is closed under it`, async (t) => {
-    const [connection] = await connected(t, transport)
-    const loop = async (): Promise<void> => {
-      for await (const _message of connection);
+  test(`${transport}: a loop ends when the connection is closed here, while it waits, before, or in its body`, async (t) => {
+    for (const close of ['close', 'destroy', 'detach'] as const) {
+      const [connection, peer] = await connected(t, transport)
+      const seen: string[] = []
+      const loop = async (): Promise<void> => {
+        for await (const { data } of connection) seen.push(String(data))
+      }
+      const looping = loop()
+      await peer.sendBytes(Buffer.from('one'))
+      await until(() => seen.length === 1)
+      const closed = connection[close]()
+      await looping
+      await loop()
+      if (closed instanceof OwnedFd) closed.close()
+      t.deepEqual(seen, ['one'])
     }
-    const looping = rejection(loop())
-    await turns()
-    await connection.close()
-    t.is((await looping).code, 'ERR_CLOSED')
+    const [connection, peer] = await connected(t, transport)
+    for (const text of ['one', 'two']) await peer.sendBytes(Buffer.from(text))
+    for await (const { data } of connection) {
+      t.is(String(data), 'one')
+      connection.destroy()
+    }
+    t.is(await codeOf(connection.recvMessage()), 'ERR_CLOSED')
   })
 
   test(`${transport}: detach is refused while writes are queued`, async (t) => {

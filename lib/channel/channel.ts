@@ -117,11 +117,6 @@ export class Channel implements Source {
     return this.#id === -1 || this.#outbox === undefined ? 0 : this.#outbox.length
   }
 
-  /** Whether the peer closed, and nothing follows what was received. */
-  get hasEnded(): boolean {
-    return this.#inbox?.ended === true
-  }
-
   get peer(): PeerAddress {
     if (this.#peer === undefined) {
       if (this.closed) return ''

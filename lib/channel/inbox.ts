@@ -35,6 +35,8 @@ export interface Receiving {
   readonly limits: Limits
   readonly maxLength: number
   readonly max: number
+  /** What it gives when the connection is closed here; an error where this is undefined. */
+  readonly closed?: unknown
 }
 
 /** A receive that waits its turn. */
@@ -214,7 +216,10 @@ export class Inbox implements Readiness {
   /** Nobody gets anything any more. */
   close(): void {
     this.#closed = true
-    for (const { pending } of this.#receives.drain()) pending.reject(closedError('connection'))
+    for (const { pending, asked } of this.#receives.drain()) {
+      if (asked.closed === undefined) pending.reject(closedError('connection'))
+      else pending.resolve(asked.closed)
+    }
     this.#notify()
     for (const observer of this.#observers) observer()
   }

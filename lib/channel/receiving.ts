@@ -12,6 +12,9 @@ import type { ReceiveCall, ReceiveManyOptions } from './options.ts'
 import type { TakeOf } from './take.ts'
 
 const anything: Receiving = { limits: forEver, maxLength: Infinity, max: Infinity }
+const over: IteratorResult<Message, undefined> = { value: undefined, done: true }
+/** Iteration ends where the connection is closed here. */
+const iteration: Receiving = { ...anything, closed: over }
 
 /** The next message, or the end. */
 const takeNext: Take<IteratorResult<Message, undefined>> = (inbox) => {
@@ -115,10 +118,9 @@ export function pollSync(channel: Channel, timeout: number | null | SyncOptions 
   return channel.inbox.poll(checkPositionalSync(timeout, 0))
 }
 
-/** Messages until the peer closes. */
+/** Messages until the peer closes, or we do. */
 export class Messages implements AsyncIterableIterator<Message, undefined> {
   readonly #channel: Channel
-  #begun = false
   #done = false
 
   constructor(channel: Channel) {
@@ -126,15 +128,19 @@ export class Messages implements AsyncIterableIterator<Message, undefined> {
   }
 
   next(): Promise<IteratorResult<Message, undefined>> {
-    // The end stays the end when the connection is closed thereafter.
-    if (this.#done || (this.#begun && this.#channel.hasEnded)) return this.return()
-    this.#begun = true
-    return receive(this.#channel, 'recvMessage', undefined, takeNext)
+    if (this.#done || this.#channel.closed) return this.return()
+    try {
+      this.#channel.checkReadable()
+      return this.#channel.inbox.receive('recvMessage', iteration, takeNext)
+    } catch (error) {
+      retrace(error, Messages.prototype.next)
+      return Promise.reject(error)
+    }
   }
 
   return(): Promise<IteratorResult<Message, undefined>> {
     this.#done = true
-    return Promise.resolve({ value: undefined, done: true })
+    return Promise.resolve(over)
   }
 
   [Symbol.asyncIterator](): this {

@@ -342,7 +342,7 @@ export class Connection {
     return pollSync(this.#channel, timeout)
   }
 
-  /** Messages until the peer closes. Leaving the loop keeps the connection open. */
+  /** Messages until the peer closes, or the connection is closed here. Leaving the loop keeps it open. */
   [Symbol.asyncIterator](): AsyncIterableIterator<Message, undefined> {
     return new Messages(this.#channel)
   }

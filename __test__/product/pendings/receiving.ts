@@ -44,6 +44,10 @@ const looping: Expectations = {
   'timed out at once': noSignal,
   'timed out and collected': noSignal,
   'peer ended': { outcomes: ['ok'] },
+  close: { outcomes: ['ok'] },
+  closeSync: { outcomes: ['ok'] },
+  destroy: { outcomes: ['ok'] },
+  detach: { outcomes: ['ok'] },
 }
 
 /** It consumes nothing, so the end and an error are something to be had. */
