@@ -107,6 +107,12 @@ interface SyncOptions {
   readonly timeout?: number | null | undefined
 }
 
+/**
+ * What `structuredClone` and `postMessage` refuse (DataCloneError): they would give an empty object, without the private
+ * state. The algorithm refuses the wrapper objects of symbols, which is what these are where Node cannot mark an object.
+ */
+declare abstract class Uncloneable {}
+
 /** A host (name or number) and a port. */
 interface InternetAddress {
   readonly host: string
@@ -300,7 +306,7 @@ interface ServeOptions {
  * `verifyPeer` a `wait`, `select` or `Selector`. Then the handshakes of up to 64 go on side by side, and who is through
  * first is accepted first; who fails is closed and told to `onHandshakeError`. An open listener keeps the process alive.
  */
-declare class Listener {
+declare class Listener extends Uncloneable {
   #private
   private constructor()
   /**
@@ -387,7 +393,7 @@ type FdKind = 'file' | 'directory' | 'pipe' | 'socket' | 'listener' | 'tty' | 'c
  * A descriptor that is ours to close: what is received, duplicated or detached. It is close-on-exec. Close it, take its
  * number, or turn it into something that owns it; a collected one is closed with a warning (`FDWIRE_FD_LEAK`).
  */
-declare class OwnedFd {
+declare class OwnedFd extends Uncloneable {
   #private
   private constructor()
   /**
@@ -474,9 +480,10 @@ interface Message {
  * `multiprocessing.connection.Connection`. Made by {@link connect}, {@link pipe}, a `Listener`, {@link Connection.fromFd}.
  *
  * Receives may wait beside each other and are served in order. Nothing is read until somebody asks. A pending operation
- * keeps the process alive, an idle connection does not. A collected connection is closed.
+ * keeps the process alive, an idle connection does not. A collected connection is closed, with a warning
+ * (`FDWIRE_CONNECTION_LEAK`).
  */
-declare class Connection {
+declare class Connection extends Uncloneable {
   #private
   private constructor()
   /**
@@ -760,7 +767,7 @@ declare const constants: ReadinessConstants
 type FdEvent = [fd: number, mask: number]
 
 /** What is common to the objects that have a descriptor to tell their readiness. */
-declare abstract class Watcher {
+declare abstract class Watcher extends Uncloneable {
   #private
   /** Its own descriptor, readable while something is ready; -1 once closed. */
   get fd(): number
@@ -789,6 +796,8 @@ declare class Epoll extends Watcher {
    * @throws `ERR_FEATURE_UNAVAILABLE_ON_PLATFORM` where the system has no epoll; EMFILE, ENFILE.
    */
   constructor()
+  /** Its own descriptor's number, or `ERR_CLOSED`. Python's `epoll.fileno`. */
+  fileno(): number
   /**
    * Adopts an existing instance, a received one say: a number, or an OwnedFd, which is consumed. It becomes
    * close-on-exec. When this throws, the descriptor is where it was. Python's `epoll.fromfd`.
@@ -884,6 +893,8 @@ declare class Kqueue extends Watcher {
    * @throws `ERR_FEATURE_UNAVAILABLE_ON_PLATFORM` where the system has no kqueue; EMFILE, ENFILE.
    */
   constructor()
+  /** Its own descriptor's number, or `ERR_CLOSED`. Python's `kqueue.fileno`. */
+  fileno(): number
   /**
    * Adopts an existing queue: a number, or an OwnedFd, which is consumed. When this throws, the descriptor is where it
    * was. Python's `kqueue.fromfd`.
@@ -933,7 +944,7 @@ declare const PIPE_BUF: number
  * The whole set is asked anew by each call, and a call that has to wait watches each of its descriptors: for many of
  * them {@link Selector} is better.
  */
-declare class Poll {
+declare class Poll extends Uncloneable {
   #private
   /**
    * Watches a descriptor for a mask of `constants.POLL...`; without one for `POLLIN | POLLPRI | POLLOUT`. Registering it
@@ -1149,7 +1160,7 @@ interface SharedMemoryOptions {
  * Close it. When it is collected instead, its descriptor is closed with a warning (`FDWIRE_FD_LEAK`); the buffer stays
  * for as long as something has it. It cannot be transferred to a worker: give that the number of a copy of the descriptor.
  */
-declare class SharedMemory {
+declare class SharedMemory extends Uncloneable {
   #private
   private constructor()
   /**
@@ -1182,9 +1193,9 @@ declare class SharedMemory {
    */
   get buffer(): ArrayBuffer
   /**
-   * Whether what is written to {@link buffer} stays here, unseen by others: a page is copied when it is first written,
-   * and no longer shows what others write then. So it is with memory that is sealed against writing, or was opened to be
-   * read only, when it is adopted.
+   * Whether {@link buffer} is a private copy: it can be written to, but what is written stays here, unseen by others. A page
+   * is copied when it is first written, and no longer shows what others write then. So it is with memory that is sealed
+   * against writing, or was opened to be read only, when it is adopted.
    */
   get readOnly(): boolean
   get closed(): boolean

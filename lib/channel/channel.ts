@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream'
 import { CodedError, TimeoutError, closedError, invalidState } from '../base/errors.ts'
+import { warnOfLeak } from '../base/leak.ts'
 import { peerCredentials, socketAddress } from '../descriptors/peer.ts'
 import type { PeerAddress, PeerCredentials } from '../descriptors/peer.ts'
 import { checkCode, native } from '../native/binding.ts'
@@ -28,7 +29,10 @@ export interface Origin {
   readonly duplex?: Duplex | undefined
 }
 
-const collected = new FinalizationRegistry<number>((id) => native.connectionClose(id))
+const collected = new FinalizationRegistry<number>((id) => {
+  native.connectionClose(id)
+  warnOfLeak('A Connection', 'FDWIRE_CONNECTION_LEAK')
+})
 const done = Promise.resolve()
 const origins = new WeakMap<Error, Channel>()
 

@@ -1,6 +1,7 @@
 import { Handshakes } from '../authentication/handshakes.ts'
 import type { HandshakeSettings } from '../authentication/handshakes.ts'
 import { AbortError, TimeoutError, closedError, invalidState } from '../base/errors.ts'
+import { warnOfLeak } from '../base/leak.ts'
 import { Pending } from '../base/limits.ts'
 import type { Blamed, Limits } from '../base/limits.ts'
 import { Queue } from '../base/queue.ts'
@@ -31,7 +32,10 @@ interface Observer {
   exhausted(error: Error): void
 }
 
-const collected = new FinalizationRegistry<number>((id) => native.watchClose(id))
+const collected = new FinalizationRegistry<number>((id) => {
+  native.watchClose(id)
+  warnOfLeak('A Listener', 'FDWIRE_LISTENER_LEAK')
+})
 
 /** What a listener has and is: its number on the native side, who waits for a client, and the clients not accepted yet. */
 export class Accepting implements Source, Readiness, Blamed {

@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream'
 import { inspectable, show } from '../base/inspect.ts'
 import { illegalConstructor, invalidArgumentType } from '../base/errors.ts'
+import { Uncloneable } from '../base/uncloneable.ts'
 import { checkSyncOptions } from '../base/limits.ts'
 import type { Blocking, SyncOptions, WaitOptions } from '../base/limits.ts'
 import { readiness } from '../base/read-ahead.ts'
@@ -34,9 +35,10 @@ export let connectionOver: (channel: Channel) => Connection
  * `multiprocessing.connection.Connection`. Made by {@link connect}, {@link pipe}, a `Listener`, {@link Connection.fromFd}.
  *
  * Receives may wait beside each other and are served in order. Nothing is read until somebody asks. A pending operation
- * keeps the process alive, an idle connection does not. A collected connection is closed.
+ * keeps the process alive, an idle connection does not. A collected connection is closed, with a warning
+ * (`FDWIRE_CONNECTION_LEAK`).
  */
-export class Connection {
+export class Connection extends Uncloneable {
   static {
     inspectable(this.prototype, ({ closed, fd, peer }) => {
       return `Connection { fd: ${fd}, ${closed ? 'closed' : `peer: ${show(peer)}`} }`
@@ -49,6 +51,7 @@ export class Connection {
   readonly #channel: Channel
 
   private constructor(channel: Channel) {
+    super()
     if (!(channel instanceof Channel))
       throw illegalConstructor('Connection', 'connect, pipe, a Listener, Connection.fromFd or Connection.fromStream')
     this.#channel = channel

@@ -2,6 +2,7 @@ import { illegalConstructor, CodedError } from '../base/errors.ts'
 import { inspectable, show } from '../base/inspect.ts'
 import { checkSyncOptions, checkWaitOptions } from '../base/limits.ts'
 import type { SyncOptions, WaitOptions } from '../base/limits.ts'
+import { Uncloneable } from '../base/uncloneable.ts'
 import { readiness } from '../base/read-ahead.ts'
 import type { Readiness } from '../base/read-ahead.ts'
 import { registerConversion } from '../descriptors/owned-fd.ts'
@@ -27,7 +28,7 @@ const closed = Promise.resolve()
  * `verifyPeer` a `wait`, `select` or `Selector`. Then the handshakes of up to 64 go on side by side, and who is through
  * first is accepted first; who fails is closed and told to `onHandshakeError`. An open listener keeps the process alive.
  */
-export class Listener {
+export class Listener extends Uncloneable {
   static {
     inspectable(this.prototype, (object) => object.#describe())
     registerConversion('toListener', Listener.fromFd)
@@ -36,6 +37,7 @@ export class Listener {
   readonly #accepting: Accepting
 
   private constructor(accepting: Accepting) {
+    super()
     if (!(accepting instanceof Accepting))
       throw illegalConstructor('Listener', 'Listener.listen, Listener.listenSync or Listener.fromFd')
     this.#accepting = accepting

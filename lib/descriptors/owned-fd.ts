@@ -16,6 +16,8 @@ import { isListener, isStream, kindOf } from './kind.ts'
 import type { FdKind } from './kind.ts'
 import type { FdLike } from './fd-like.ts'
 import { inspectable } from '../base/inspect.ts'
+import { warnOfLeak } from '../base/leak.ts'
+import { Uncloneable } from '../base/uncloneable.ts'
 import { checkCode, hot, native } from '../native/binding.ts'
 
 // What a descriptor turns into lies above it: only its types are named here, and the classes register how that is done.
@@ -73,7 +75,6 @@ const serverNames: Names<ServerOpts> = {
 /** What only this file has: nobody else makes an OwnedFd. */
 const ours: unique symbol = Symbol('ours')
 
-let warned = false
 const endOfTurn = Promise.resolve()
 
 const { closeDescriptor } = hot
@@ -83,12 +84,7 @@ const BACKLOG = 511
 
 const collected = new FinalizationRegistry<number>((fd) => {
   closeDescriptor(fd)
-  if (warned) return
-  warned = true
-  process.emitWarning(`Descriptor ${fd} was garbage collected without having been closed; it is closed now`, {
-    type: 'ResourceWarning',
-    code: 'FDWIRE_FD_LEAK',
-  })
+  warnOfLeak(`Descriptor ${fd}`, 'FDWIRE_FD_LEAK')
 })
 
 /** Registering costs more than all else about a descriptor, and most are closed in the turn they came in. */
@@ -100,7 +96,7 @@ const MAX_UNREGISTERED = 256
  * A descriptor that is ours to close: what is received, duplicated or detached. It is close-on-exec. Close it, take its
  * number, or turn it into something that owns it; a collected one is closed with a warning (`FDWIRE_FD_LEAK`).
  */
-export class OwnedFd {
+export class OwnedFd extends Uncloneable {
   static {
     inspectable(this.prototype, (object) => object.#describe())
     wrapFd = (fd, name) => new OwnedFd(ours, fd, name)
@@ -128,6 +124,7 @@ export class OwnedFd {
   readonly #name: string | undefined
 
   private constructor(token: typeof ours, fd: number, name?: string) {
+    super()
     if (token !== ours) throw illegalConstructor('OwnedFd', 'OwnedFd.fromFd, OwnedFd.dup and what receives descriptors')
     this.#fd = fd
     this.#name = name

@@ -11,6 +11,7 @@ import {
 } from '../base/errors.ts'
 import { fdNumber } from './fd-like.ts'
 import { inspectable } from '../base/inspect.ts'
+import { Uncloneable } from '../base/uncloneable.ts'
 import { checkCode, native } from '../native/binding.ts'
 import { OwnedFd, surrenderFd, wrapFd } from './owned-fd.ts'
 
@@ -55,7 +56,7 @@ const sealNames: Names<Seals> = { write: true, grow: true, shrink: true, seal: t
  * Close it. When it is collected instead, its descriptor is closed with a warning (`FDWIRE_FD_LEAK`); the buffer stays
  * for as long as something has it. It cannot be transferred to a worker: give that the number of a copy of the descriptor.
  */
-export class SharedMemory {
+export class SharedMemory extends Uncloneable {
   static {
     inspectable(this.prototype, (memory) => {
       const state = memory.closed ? 'closed: true' : `size: ${memory.size}, readOnly: ${memory.readOnly}`
@@ -69,6 +70,7 @@ export class SharedMemory {
   readonly #readOnly: boolean
 
   private constructor(token: typeof ours, owned: OwnedFd, mapped: Mapped) {
+    super()
     if (token !== ours) throw illegalConstructor('SharedMemory', 'SharedMemory.create or SharedMemory.fromFd')
     const { buffer, private: readOnly } = mapped
     this.#owned = owned
@@ -135,9 +137,9 @@ export class SharedMemory {
   }
 
   /**
-   * Whether what is written to {@link buffer} stays here, unseen by others: a page is copied when it is first written,
-   * and no longer shows what others write then. So it is with memory that is sealed against writing, or was opened to be
-   * read only, when it is adopted.
+   * Whether {@link buffer} is a private copy: it can be written to, but what is written stays here, unseen by others. A page
+   * is copied when it is first written, and no longer shows what others write then. So it is with memory that is sealed
+   * against writing, or was opened to be read only, when it is adopted.
    */
   get readOnly(): boolean {
     return this.#readOnly

@@ -68,6 +68,12 @@ export class Epoll extends Watcher {
     this.#watch = watch
   }
 
+  /** Its own descriptor's number, or `ERR_CLOSED`. Python's `epoll.fileno`. */
+  fileno(): number {
+    this.#watch.checkOpen()
+    return this.fd
+  }
+
   /**
    * Adopts an existing instance, a received one say: a number, or an OwnedFd, which is consumed. It becomes
    * close-on-exec. When this throws, the descriptor is where it was. Python's `epoll.fromfd`.

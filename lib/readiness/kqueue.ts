@@ -154,6 +154,12 @@ export class Kqueue extends Watcher {
     this.#watch = watch
   }
 
+  /** Its own descriptor's number, or `ERR_CLOSED`. Python's `kqueue.fileno`. */
+  fileno(): number {
+    this.#watch.checkOpen()
+    return this.fd
+  }
+
   /**
    * Adopts an existing queue: a number, or an OwnedFd, which is consumed. When this throws, the descriptor is where it
    * was. Python's `kqueue.fromfd`.

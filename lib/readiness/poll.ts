@@ -8,6 +8,7 @@ import { fdOf } from '../descriptors/fd-like.ts'
 import type { FdLike } from '../descriptors/fd-like.ts'
 import { inspectable } from '../base/inspect.ts'
 import { checkCode, native } from '../native/binding.ts'
+import { Uncloneable } from '../base/uncloneable.ts'
 import { checkPositionalSync } from '../base/limits.ts'
 import type { SyncOptions, WaitOptions } from '../base/limits.ts'
 import { afterTurn, atOnce, needsTurn } from '../base/turn.ts'
@@ -40,7 +41,7 @@ function checkMask(mask: unknown): number {
  * The whole set is asked anew by each call, and a call that has to wait watches each of its descriptors: for many of
  * them {@link Selector} is better.
  */
-export class Poll {
+export class Poll extends Uncloneable {
   static {
     inspectable(this.prototype, (object) => `Poll { size: ${object.#masks.size} }`)
   }

@@ -4,6 +4,7 @@ import { AbortError, closedError, invalidState } from '../base/errors.ts'
 import { checkCode, native } from '../native/binding.ts'
 import { Pending, checkPositional, observeLimits, startTimer } from '../base/limits.ts'
 import type { Limits, WaitOptions } from '../base/limits.ts'
+import { Uncloneable } from '../base/uncloneable.ts'
 import { atOnce, isTurnDue, turned } from '../base/turn.ts'
 
 /** Something the native side watches, as those need it who do not wait for it. */
@@ -166,11 +167,12 @@ export class Watch<T> implements Opened, Source {
 const collected = new FinalizationRegistry<number>((id) => native.watchClose(id))
 
 /** What is common to the objects that have a descriptor to tell their readiness. */
-export abstract class Watcher {
+export abstract class Watcher extends Uncloneable {
   readonly #watch: Opened
 
   /** @internal */
   constructor(watch: Opened) {
+    super()
     this.#watch = watch
     collected.register(this, watch.id, this)
   }
