@@ -66,6 +66,7 @@ declare class CodedError extends Error {
 }
 /** The descriptors of a handle record are none, too many, or not as many as it says. All are closed. */
 declare class FdsCountError extends CodedError {
+  readonly code: 'ERR_FDS_COUNT'
   /** How many descriptors came. */
   readonly received: number
   constructor(received: number)
@@ -234,24 +235,29 @@ interface ConnectionOptions {
    */
   readonly codec?: Codec | undefined
 }
+/** What is sent with a value. */
 interface SendValueOptions {
   /** Descriptors to send with the message, at most 253. They are duplicated before the call returns. */
   readonly fds?: readonly FdLike[] | undefined
 }
+/** What is sent of the data, and with it. */
 interface SendOptions extends SendValueOptions {
   /** Where the message starts in the data, in bytes. @defaultValue 0 */
   readonly offset?: number | undefined
   /** Bytes of the message. @defaultValue what there is from `offset` on */
   readonly size?: number | undefined
 }
+/** What a receive takes, and how long it waits. */
 interface ReceiveOptions extends WaitOptions {
   /** Bytes the message may have. A longer one ends receiving on this connection. */
   readonly maxLength?: number | undefined
 }
+/** Where a message is written, and how long that is waited for. */
 interface ReceiveIntoOptions extends WaitOptions {
   /** Where in the buffer the message is written, in bytes. @defaultValue 0 */
   readonly offset?: number | undefined
 }
+/** How many messages a receive takes, and how long it waits. */
 interface ReceiveManyOptions extends ReceiveOptions {
   /** How many messages to return at the most. @defaultValue all that have arrived */
   readonly max?: number | undefined
@@ -382,7 +388,9 @@ declare class Listener extends Uncloneable {
   close(): Promise<void>
   /** As {@link close}, for those who cannot wait: closing a listener waits for nothing. */
   closeSync(): void
+  /** Is {@link close}. */
   [Symbol.asyncDispose](): Promise<void>
+  /** Is {@link closeSync}. */
   [Symbol.dispose](): void
 }
 
@@ -441,6 +449,7 @@ declare class OwnedFd extends Uncloneable {
   dup(): OwnedFd
   /** Closes the descriptor. Closing again does nothing. */
   close(): void
+  /** Is {@link close}. */
   [Symbol.dispose](): void
   /**
    * A `net.Socket` that owns the descriptor: a connected stream socket or a pipe.
@@ -503,7 +512,11 @@ declare class Connection extends Uncloneable {
   static fromStream(duplex: Duplex, options?: ConnectionOptions): Connection
   /** The descriptor's number, -1 once closed or detached, or over a stream. It stays the connection's. */
   get fd(): number
-  /** The descriptor's number, or `ERR_CLOSED`, or `ERR_INVALID_STATE` over a stream. Python's `fileno()`. */
+  /**
+   * The descriptor's number. Python's `fileno()`.
+   *
+   * @throws `ERR_CLOSED`; `ERR_INVALID_STATE` over a stream.
+   */
   fileno(): number
   /** Whether it was closed, or is about to be. */
   get closed(): boolean
@@ -531,8 +544,9 @@ declare class Connection extends Uncloneable {
    */
   sendBytes(data: NodeJS.ArrayBufferView | ArrayBufferLike, options?: SendOptions): Promise<void>
   /**
-   * As {@link sendBytes}, blocking; goes behind what is queued, and waits for that too. When that takes too long
-   * ({@link TimeoutError}) the message stays queued.
+   * As {@link sendBytes}, blocking; goes behind what is queued, and waits for that too.
+   *
+   * @throws {@link TimeoutError}, the message staying queued; otherwise as {@link sendBytes}.
    */
   sendBytesSync(data: NodeJS.ArrayBufferView | ArrayBufferLike, options?: SendOptions & SyncOptions): void
   /**
@@ -543,7 +557,11 @@ declare class Connection extends Uncloneable {
   send(value: unknown, options?: SendValueOptions): Promise<void>
   /** As {@link send}, blocking, as {@link sendBytesSync} does. */
   sendSync(value: unknown, options?: SendValueOptions & SyncOptions): void
-  /** Sends one descriptor as {@link sendFds} does. Python's `reduction.send_handle`. */
+  /**
+   * Sends one descriptor, as Python's `reduction.send_handle`; the caller keeps his. Resolves once the kernel has it.
+   *
+   * @throws as {@link sendFds}.
+   */
   sendHandle(fd: FdLike): Promise<void>
   /** As {@link sendHandle}, blocking, as {@link sendBytesSync} does. */
   sendHandleSync(fd: FdLike, options?: SyncOptions): void
@@ -556,20 +574,24 @@ declare class Connection extends Uncloneable {
   sendFds(fds: readonly FdLike[]): Promise<void>
   /** As {@link sendFds}, blocking, as {@link sendBytesSync} does. */
   sendFdsSync(fds: readonly FdLike[], options?: SyncOptions): void
-  /** Resolves when the kernel has all that was sent so far; rejects as the sends did, none of which need be awaited. */
+  /**
+   * Resolves when the kernel has all that was sent so far. Rejects as the sends did; none of them need be awaited then, or
+   * have failed unheard.
+   */
   flush(): Promise<void>
   /**
    * Waits for the next message: a new Buffer of 0 to `maxMessageSize` bytes. Descriptors that came with it are closed,
    * with one warning (`FDWIRE_FDS_DISCARDED`). Python's `recv_bytes`.
    *
-   * @throws {@link EOFError} if the peer closed between messages, each time; `ERR_MESSAGE_TRUNCATED` if inside one.
+   * @throws {@link EOFError} if the peer closed between messages, each time.
+   * @throws `ERR_MESSAGE_TRUNCATED` if it closed inside one; ECONNRESET; `ERR_PROTOCOL`.
    * @throws `ERR_MESSAGE_TOO_LARGE` over `maxLength` or `maxMessageSize`: nothing more can be received.
    * @throws `ERR_FDS_COUNT`, `ERR_FDS_TRUNCATED`: descriptors were wrong or lost and are closed; what follows is intact.
-   * @throws `ERR_CLOSED`, `ERR_NOT_READABLE`, {@link TimeoutError}, {@link AbortError}; ECONNRESET; `ERR_PROTOCOL`.
+   * @throws `ERR_CLOSED`, `ERR_NOT_READABLE`, {@link TimeoutError}, {@link AbortError}.
    */
   recvBytes(options?: ReceiveOptions): Promise<Buffer>
   /**
-   * As {@link recvBytes}, blocking: with a `timeout`, but no signal.
+   * As {@link recvBytes}, blocking.
    *
    * @throws `ERR_INVALID_STATE` beside a receive that waits; otherwise as {@link recvBytes}.
    */
@@ -592,7 +614,11 @@ declare class Connection extends Uncloneable {
   recvBytesInto(buffer: NodeJS.ArrayBufferView | ArrayBufferLike, options?: ReceiveIntoOptions): Promise<number>
   /** As {@link recvBytesInto}, blocking, as {@link recvBytesSync} does. */
   recvBytesIntoSync(buffer: NodeJS.ArrayBufferView | ArrayBufferLike, options?: Blocking<ReceiveIntoOptions>): number
-  /** As {@link recvBytes}, with the descriptors that were sent with it: the caller's, and close-on-exec. */
+  /**
+   * Waits for the next message and the descriptors sent with it. Each belongs to the caller and is close-on-exec.
+   *
+   * @throws as {@link recvBytes}.
+   */
   recvMessage(options?: ReceiveOptions): Promise<Message>
   /** As {@link recvMessage}, blocking, as {@link recvBytesSync} does. */
   recvMessageSync(options?: Blocking<ReceiveOptions>): Message
@@ -613,14 +639,19 @@ declare class Connection extends Uncloneable {
   recvHandle(options?: WaitOptions): Promise<OwnedFd>
   /** As {@link recvHandle}, blocking, as {@link recvBytesSync} does. */
   recvHandleSync(options?: SyncOptions): OwnedFd
-  /** Waits for 1 to `max` descriptors sent in one record, as {@link recvHandle} does. Python's `reduction.recvfds`. */
+  /**
+   * Waits for 1 to `max` descriptors sent in one record. Python's `reduction.recvfds`.
+   *
+   * @throws as {@link recvHandle}.
+   */
   recvFds(max: number, options?: WaitOptions): Promise<OwnedFd[]>
   /** As {@link recvFds}, blocking, as {@link recvBytesSync} does. */
   recvFdsSync(max: number, options?: SyncOptions): OwnedFd[]
   /**
    * Moves a connection, with what was read ahead, to the process at the other end. There it has the settings of the
-   * connection it comes over, and its own as far as they are stricter. What it has queued leaves first; meanwhile it
-   * cannot be used here, and once it left it is closed.
+   * connection it comes over (its codec, its limits), and its own as far as they are stricter: a smaller
+   * `maxMessageSize`, `readAhead: false`. What it has queued leaves first; meanwhile it cannot be used here, and once it
+   * left it is closed.
    *
    * @throws `ERR_INVALID_STATE` while receives wait on it or a large message was received in part, `ERR_FDS_UNSUPPORTED` on
    *   TCP and pipes, otherwise as {@link sendBytes}. It stays usable then, unless it was closed meanwhile.
@@ -629,7 +660,8 @@ declare class Connection extends Uncloneable {
   /**
    * Waits for a connection sent by {@link sendConnection}.
    *
-   * @throws `ERR_PROTOCOL` if it is none; its descriptors are closed. Otherwise as {@link recvBytes}.
+   * @throws `ERR_PROTOCOL` if the message is no such connection; its descriptors are closed. Otherwise as
+   *   {@link recvBytes}.
    */
   recvConnection(options?: WaitOptions): Promise<Connection>
   /** As {@link recvConnection}, blocking, as {@link recvBytesSync} does. */
@@ -637,7 +669,8 @@ declare class Connection extends Uncloneable {
   /**
    * As {@link sendConnection}, blocking, as {@link sendBytesSync} does.
    *
-   * @throws {@link TimeoutError}: nothing happened while its own sends are queued; else it leaves later, and is closed here.
+   * @throws {@link TimeoutError}. Nothing happened if that was while its own sends were queued. Otherwise it leaves later,
+   *   as any message that stays queued, and is closed here.
    */
   sendConnectionSync(connection: Connection, options?: SyncOptions): void
   /**
@@ -666,12 +699,15 @@ declare class Connection extends Uncloneable {
    * As {@link close}, blocking until the kernel has what was sent, or cannot have it any more.
    *
    * @throws {@link TimeoutError} when `timeout` is over; the connection is closed then, and what was queued lost.
-   * @throws `ERR_INVALID_STATE` over a stream that has not taken all that was sent, or while it is moved: nothing happens.
+   * @throws `ERR_INVALID_STATE` over a stream that has not taken all that was sent, and while the connection is moved:
+   *   nothing happens then, wait with {@link close}.
    */
   closeSync(options?: SyncOptions): void
   /** Closes the connection at once. Pending sends and receives reject with `ERR_CLOSED`. */
   destroy(): void
+  /** Is {@link close}. */
   [Symbol.asyncDispose](): Promise<void>
+  /** Is {@link destroy}. */
   [Symbol.dispose](): void
 }
 
@@ -714,6 +750,7 @@ declare function answerChallengeSync(
   options?: Blocking<ChallengeOptions>,
 ): void
 
+/** How to connect, and settings of the connection. */
 interface ConnectOptions extends ConnectionOptions, AuthenticationOptions, WaitOptions {
   /**
    * Milliseconds the listener has for the handshake that an `authKey` asks for, as in {@link WaitOptions}; `timeout` counts
@@ -750,7 +787,10 @@ type Name =
   | `KQ_NOTE_${'LOWAT' | 'DELETE' | 'WRITE' | 'EXTEND' | 'ATTRIB' | 'LINK' | 'RENAME' | 'REVOKE'}`
   | `KQ_NOTE_${'EXIT' | 'FORK' | 'EXEC' | 'PCTRLMASK' | 'PDATAMASK' | 'TRACK' | 'TRACKERR' | 'CHILD'}`
   | `KQ_NOTE_${'TRIGGER' | 'FFNOP' | 'FFAND' | 'FFOR' | 'FFCOPY' | 'FFCTRLMASK' | 'FFLAGSMASK'}`
-/** The numbers of this operating system's masks, filters and flags, under the names Python has for them. */
+/**
+ * The numbers of this operating system's masks, filters and flags: all of the `POLL...`, `EPOLL...`, `KQ_FILTER_...`,
+ * `KQ_EV_...` and `KQ_NOTE_...` constants of Python's `select` module, under the same names.
+ */
 interface ReadinessConstants extends Readonly<Record<Name, number>> {
   /** Linux and FreeBSD. */
   readonly POLLRDHUP?: number
@@ -779,6 +819,7 @@ declare abstract class Watcher extends Uncloneable {
   unref(): this
   /** Closes it, not what it watches. A pending wait rejects with `ERR_CLOSED`. Closing again does nothing. */
   close(): void
+  /** Is {@link close}. */
   [Symbol.dispose](): void
 }
 
@@ -858,10 +899,15 @@ interface KEventFields {
 declare class KEvent {
   /** What is watched: usually a descriptor, else what the filter says, a process say. */
   readonly ident: number
+  /** Kind of event, of `constants.KQ_FILTER_...`. */
   readonly filter: number
+  /** What to do with it, or its state, of `constants.KQ_EV_...`. */
   readonly flags: number
+  /** The filter's own flags, of `constants.KQ_NOTE_...`. */
   readonly fflags: number
+  /** The filter's own data, such as the bytes there are to read. */
   readonly data: number
+  /** The caller's; it comes back with the event. */
   readonly udata: number
   /**
    * Numbers must be whole: 16 bits of `filter` (signed) and `flags`, 32 of `fflags`, 64 of the
@@ -916,6 +962,7 @@ declare class Kqueue extends Watcher {
   controlSync(changes: Iterable<KEvent> | null, maxEvents: number, timeout?: number | null | SyncOptions): KEvent[]
 }
 
+/** What a pipe is to be. */
 interface PipeOptions extends ConnectionOptions {
   /**
    * Whether both ends send and receive: a pair of unix sockets. `false` makes a one-way OS pipe, the reading end first,
@@ -1017,6 +1064,7 @@ declare const EVENT_WRITE = 2
 declare const EVENT_PRIORITY = 4
 /** The peer sends no more; reported where the registration has `rdhup`. */
 declare const EVENT_RDHUP = 8
+/** What a selector does with files. */
 interface SelectorOptions {
   /**
    * What registering a file does that the system cannot watch, because it never blocks: fail with EPERM, or report it as
@@ -1127,6 +1175,7 @@ declare class Selector<Data = unknown> extends Watcher {
   selectSync(timeout?: number | null | SyncOptions): Ready<Data>[]
   /** What {@link select} gives, again and again until the selector is closed. Leaving the loop keeps it open. */
   [Symbol.asyncIterator](): AsyncGenerator<Ready<Data>[], void, undefined>
+  /** Closes the selector, not what it watches. A pending {@link select} rejects with `ERR_CLOSED`. Closing again does nothing. */
   close(): void
 }
 
@@ -1141,6 +1190,7 @@ interface Seals {
   /** Add seals. */
   readonly seal: boolean
 }
+/** How memory is made. */
 interface SharedMemoryOptions {
   /**
    * Shown by the system to those who debug, as in `/proc/<pid>/maps`; it need not be unique. macOS has no such thing.
@@ -1198,6 +1248,7 @@ declare class SharedMemory extends Uncloneable {
    * against writing, or was opened to be read only, when it is adopted.
    */
   get readOnly(): boolean
+  /** Whether it was closed. */
   get closed(): boolean
   /**
    * What is forbidden by now, by whomever (F_GET_SEALS).
@@ -1219,6 +1270,7 @@ declare class SharedMemory extends Uncloneable {
    * from it and receives into it. Closing again does nothing.
    */
   close(): void
+  /** Is {@link close}. */
   [Symbol.dispose](): void
 }
 

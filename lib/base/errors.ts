@@ -138,6 +138,7 @@ export function illegalConstructor(name: string, makers: string): TypeError {
 
 /** The descriptors of a handle record are none, too many, or not as many as it says. All are closed. */
 export class FdsCountError extends CodedError {
+  declare readonly code: 'ERR_FDS_COUNT'
   /** How many descriptors came. */
   readonly received: number
   static {

@@ -50,11 +50,13 @@ export interface ConnectionSettings {
   readonly codec: CustomCodec
 }
 
+/** What is sent with a value. */
 export interface SendValueOptions {
   /** Descriptors to send with the message, at most 253. They are duplicated before the call returns. */
   readonly fds?: readonly FdLike[] | undefined
 }
 
+/** What is sent of the data, and with it. */
 export interface SendOptions extends SendValueOptions {
   /** Where the message starts in the data, in bytes. @defaultValue 0 */
   readonly offset?: number | undefined
@@ -62,16 +64,19 @@ export interface SendOptions extends SendValueOptions {
   readonly size?: number | undefined
 }
 
+/** What a receive takes, and how long it waits. */
 export interface ReceiveOptions extends WaitOptions {
   /** Bytes the message may have. A longer one ends receiving on this connection. */
   readonly maxLength?: number | undefined
 }
 
+/** Where a message is written, and how long that is waited for. */
 export interface ReceiveIntoOptions extends WaitOptions {
   /** Where in the buffer the message is written, in bytes. @defaultValue 0 */
   readonly offset?: number | undefined
 }
 
+/** How many messages a receive takes, and how long it waits. */
 export interface ReceiveManyOptions extends ReceiveOptions {
   /** How many messages to return at the most. @defaultValue all that have arrived */
   readonly max?: number | undefined

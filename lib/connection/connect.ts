@@ -29,6 +29,7 @@ const { EAGAIN, EINPROGRESS } = errno
 /** A full accept queue is tried again after 1 ms, then twice as long each time up to this. */
 const LONGEST_RETRY = 32
 
+/** How to connect, and settings of the connection. */
 export interface ConnectOptions extends ConnectionOptions, AuthenticationOptions, WaitOptions {
   /**
    * Milliseconds the listener has for the handshake that an `authKey` asks for, as in {@link WaitOptions}; `timeout` counts

@@ -83,7 +83,11 @@ export class Connection extends Uncloneable {
     return this.#channel.fd
   }
 
-  /** The descriptor's number, or `ERR_CLOSED`, or `ERR_INVALID_STATE` over a stream. Python's `fileno()`. */
+  /**
+   * The descriptor's number. Python's `fileno()`.
+   *
+   * @throws `ERR_CLOSED`; `ERR_INVALID_STATE` over a stream.
+   */
   fileno(): number {
     return this.#channel.fileno()
   }
@@ -143,8 +147,9 @@ export class Connection extends Uncloneable {
   }
 
   /**
-   * As {@link sendBytes}, blocking; goes behind what is queued, and waits for that too. When that takes too long
-   * ({@link TimeoutError}) the message stays queued.
+   * As {@link sendBytes}, blocking; goes behind what is queued, and waits for that too.
+   *
+   * @throws {@link TimeoutError}, the message staying queued; otherwise as {@link sendBytes}.
    */
   sendBytesSync(data: NodeJS.ArrayBufferView | ArrayBufferLike, options?: SendOptions & SyncOptions): void {
     sending.sendMessageSync(this.#channel, data, options)
@@ -164,7 +169,11 @@ export class Connection extends Uncloneable {
     sending.sendValueSync(this.#channel, value, options)
   }
 
-  /** Sends one descriptor as {@link sendFds} does. Python's `reduction.send_handle`. */
+  /**
+   * Sends one descriptor, as Python's `reduction.send_handle`; the caller keeps his. Resolves once the kernel has it.
+   *
+   * @throws as {@link sendFds}.
+   */
   sendHandle(fd: FdLike): Promise<void> {
     return sending.sendRecord(this.#channel, [fd], 'fd')
   }
@@ -189,7 +198,10 @@ export class Connection extends Uncloneable {
     sending.sendRecordSync(this.#channel, fds, 'fds', options)
   }
 
-  /** Resolves when the kernel has all that was sent so far; rejects as the sends did, none of which need be awaited. */
+  /**
+   * Resolves when the kernel has all that was sent so far. Rejects as the sends did; none of them need be awaited then, or
+   * have failed unheard.
+   */
   flush(): Promise<void> {
     return this.#channel.flush()
   }
@@ -198,17 +210,18 @@ export class Connection extends Uncloneable {
    * Waits for the next message: a new Buffer of 0 to `maxMessageSize` bytes. Descriptors that came with it are closed,
    * with one warning (`FDWIRE_FDS_DISCARDED`). Python's `recv_bytes`.
    *
-   * @throws {@link EOFError} if the peer closed between messages, each time; `ERR_MESSAGE_TRUNCATED` if inside one.
+   * @throws {@link EOFError} if the peer closed between messages, each time.
+   * @throws `ERR_MESSAGE_TRUNCATED` if it closed inside one; ECONNRESET; `ERR_PROTOCOL`.
    * @throws `ERR_MESSAGE_TOO_LARGE` over `maxLength` or `maxMessageSize`: nothing more can be received.
    * @throws `ERR_FDS_COUNT`, `ERR_FDS_TRUNCATED`: descriptors were wrong or lost and are closed; what follows is intact.
-   * @throws `ERR_CLOSED`, `ERR_NOT_READABLE`, {@link TimeoutError}, {@link AbortError}; ECONNRESET; `ERR_PROTOCOL`.
+   * @throws `ERR_CLOSED`, `ERR_NOT_READABLE`, {@link TimeoutError}, {@link AbortError}.
    */
   recvBytes(options?: ReceiveOptions): Promise<Buffer> {
     return receive(this.#channel, 'recvBytes', options, take.bytes)
   }
 
   /**
-   * As {@link recvBytes}, blocking: with a `timeout`, but no signal.
+   * As {@link recvBytes}, blocking.
    *
    * @throws `ERR_INVALID_STATE` beside a receive that waits; otherwise as {@link recvBytes}.
    */
@@ -246,7 +259,11 @@ export class Connection extends Uncloneable {
     return receiveSync(this.#channel, 'recvBytesIntoSync', options, take.into(buffer, options)(this.#channel))
   }
 
-  /** As {@link recvBytes}, with the descriptors that were sent with it: the caller's, and close-on-exec. */
+  /**
+   * Waits for the next message and the descriptors sent with it. Each belongs to the caller and is close-on-exec.
+   *
+   * @throws as {@link recvBytes}.
+   */
   recvMessage(options?: ReceiveOptions): Promise<Message> {
     return receive(this.#channel, 'recvMessage', options, take.message)
   }
@@ -285,7 +302,11 @@ export class Connection extends Uncloneable {
     return receiveSync(this.#channel, 'recvHandleSync', options, take.handle)
   }
 
-  /** Waits for 1 to `max` descriptors sent in one record, as {@link recvHandle} does. Python's `reduction.recvfds`. */
+  /**
+   * Waits for 1 to `max` descriptors sent in one record. Python's `reduction.recvfds`.
+   *
+   * @throws as {@link recvHandle}.
+   */
   recvFds(max: number, options?: WaitOptions): Promise<OwnedFd[]> {
     return receiveBy(this.#channel, 'recvFds', options, take.record(max))
   }
@@ -297,8 +318,9 @@ export class Connection extends Uncloneable {
 
   /**
    * Moves a connection, with what was read ahead, to the process at the other end. There it has the settings of the
-   * connection it comes over, and its own as far as they are stricter. What it has queued leaves first; meanwhile it
-   * cannot be used here, and once it left it is closed.
+   * connection it comes over (its codec, its limits), and its own as far as they are stricter: a smaller
+   * `maxMessageSize`, `readAhead: false`. What it has queued leaves first; meanwhile it cannot be used here, and once it
+   * left it is closed.
    *
    * @throws `ERR_INVALID_STATE` while receives wait on it or a large message was received in part, `ERR_FDS_UNSUPPORTED` on
    *   TCP and pipes, otherwise as {@link sendBytes}. It stays usable then, unless it was closed meanwhile.
@@ -310,7 +332,8 @@ export class Connection extends Uncloneable {
   /**
    * Waits for a connection sent by {@link sendConnection}.
    *
-   * @throws `ERR_PROTOCOL` if it is none; its descriptors are closed. Otherwise as {@link recvBytes}.
+   * @throws `ERR_PROTOCOL` if the message is no such connection; its descriptors are closed. Otherwise as
+   *   {@link recvBytes}.
    */
   recvConnection(options?: WaitOptions): Promise<Connection> {
     return receive(this.#channel, 'recvConnection', options, takeConnection(this.#channel, connectionOver))
@@ -324,7 +347,8 @@ export class Connection extends Uncloneable {
   /**
    * As {@link sendConnection}, blocking, as {@link sendBytesSync} does.
    *
-   * @throws {@link TimeoutError}: nothing happened while its own sends are queued; else it leaves later, and is closed here.
+   * @throws {@link TimeoutError}. Nothing happened if that was while its own sends were queued. Otherwise it leaves later,
+   *   as any message that stays queued, and is closed here.
    */
   sendConnectionSync(connection: Connection, options?: SyncOptions): void {
     sendConnectionSync(this.#channel, checkConnection(connection), options)
@@ -371,7 +395,8 @@ export class Connection extends Uncloneable {
    * As {@link close}, blocking until the kernel has what was sent, or cannot have it any more.
    *
    * @throws {@link TimeoutError} when `timeout` is over; the connection is closed then, and what was queued lost.
-   * @throws `ERR_INVALID_STATE` over a stream that has not taken all that was sent, or while it is moved: nothing happens.
+   * @throws `ERR_INVALID_STATE` over a stream that has not taken all that was sent, and while the connection is moved:
+   *   nothing happens then, wait with {@link close}.
    */
   closeSync(options?: SyncOptions): void {
     this.#channel.closeSync(checkSyncOptions(options))
@@ -382,10 +407,12 @@ export class Connection extends Uncloneable {
     this.#channel.destroy()
   }
 
+  /** Is {@link close}. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
   }
 
+  /** Is {@link destroy}. */
   [Symbol.dispose](): void {
     this.destroy()
   }

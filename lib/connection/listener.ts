@@ -181,10 +181,12 @@ export class Listener extends Uncloneable {
     if (!this.closed) this.#accepting.close()
   }
 
+  /** Is {@link close}. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
   }
 
+  /** Is {@link closeSync}. */
   [Symbol.dispose](): void {
     this.closeSync()
   }

@@ -7,6 +7,7 @@ import type { Names } from '../base/arguments.ts'
 import type { ConnectionOptions } from '../channel/options.ts'
 import { errorOf, native } from '../native/binding.ts'
 
+/** What a pipe is to be. */
 export interface PipeOptions extends ConnectionOptions {
   /**
    * Whether both ends send and receive: a pair of unix sockets. `false` makes a one-way OS pipe, the reading end first,

@@ -215,6 +215,7 @@ export class OwnedFd extends Uncloneable {
     this.#forget()
   }
 
+  /** Is {@link close}. */
   [Symbol.dispose](): void {
     this.close()
   }

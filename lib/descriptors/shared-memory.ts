@@ -33,6 +33,7 @@ export interface Seals {
   readonly seal: boolean
 }
 
+/** How memory is made. */
 export interface SharedMemoryOptions {
   /**
    * Shown by the system to those who debug, as in `/proc/<pid>/maps`; it need not be unique. macOS has no such thing.
@@ -145,6 +146,7 @@ export class SharedMemory extends Uncloneable {
     return this.#readOnly
   }
 
+  /** Whether it was closed. */
   get closed(): boolean {
     return this.#owned.fd === -1
   }
@@ -195,6 +197,7 @@ export class SharedMemory extends Uncloneable {
     native.memoryUnmap(this.#buffer)
   }
 
+  /** Is {@link close}. */
   [Symbol.dispose](): void {
     this.close()
   }

@@ -10,7 +10,10 @@ type Name =
   | `KQ_NOTE_${'EXIT' | 'FORK' | 'EXEC' | 'PCTRLMASK' | 'PDATAMASK' | 'TRACK' | 'TRACKERR' | 'CHILD'}`
   | `KQ_NOTE_${'TRIGGER' | 'FFNOP' | 'FFAND' | 'FFOR' | 'FFCOPY' | 'FFCTRLMASK' | 'FFLAGSMASK'}`
 
-/** The numbers of this operating system's masks, filters and flags, under the names Python has for them. */
+/**
+ * The numbers of this operating system's masks, filters and flags: all of the `POLL...`, `EPOLL...`, `KQ_FILTER_...`,
+ * `KQ_EV_...` and `KQ_NOTE_...` constants of Python's `select` module, under the same names.
+ */
 export interface ReadinessConstants extends Readonly<Record<Name, number>> {
   /** Linux and FreeBSD. */
   readonly POLLRDHUP?: number

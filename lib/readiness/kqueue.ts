@@ -53,10 +53,15 @@ export class KEvent {
 
   /** What is watched: usually a descriptor, else what the filter says, a process say. */
   readonly ident: number
+  /** Kind of event, of `constants.KQ_FILTER_...`. */
   readonly filter: number
+  /** What to do with it, or its state, of `constants.KQ_EV_...`. */
   readonly flags: number
+  /** The filter's own flags, of `constants.KQ_NOTE_...`. */
   readonly fflags: number
+  /** The filter's own data, such as the bytes there are to read. */
   readonly data: number
+  /** The caller's; it comes back with the event. */
   readonly udata: number
 
   /**

@@ -13,6 +13,7 @@ export const EVENT_PRIORITY = 4
 /** The peer sends no more; reported where the registration has `rdhup`. */
 export const EVENT_RDHUP = 8
 
+/** What a selector does with files. */
 export interface SelectorOptions {
   /**
    * What registering a file does that the system cannot watch, because it never blocks: fail with EPERM, or report it as

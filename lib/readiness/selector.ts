@@ -204,6 +204,7 @@ export class Selector<Data = unknown> extends Watcher {
     }
   }
 
+  /** Closes the selector, not what it watches. A pending {@link select} rejects with `ERR_CLOSED`. Closing again does nothing. */
   override close(): void {
     if (this.closed) return
     super.close()

@@ -205,6 +205,7 @@ export abstract class Watcher extends Uncloneable {
     this.#watch.close()
   }
 
+  /** Is {@link close}. */
   [Symbol.dispose](): void {
     this.close()
   }
