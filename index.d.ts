@@ -530,6 +530,13 @@ declare class Connection extends Uncloneable {
   get peer(): PeerAddress
   /** Who is at the other end of a unix socket; undefined on TCP and pipes, and once closed. */
   get peerCredentials(): PeerCredentials | undefined
+  /**
+   * An AbortSignal that is aborted when the peer is gone ({@link EOFError}) or the connection closed here (`ERR_CLOSED`), the
+   * reason. It is watched from the first access on, reads nothing and keeps nothing alive: what the peer sent before can
+   * still be received. A peer that shut its sending half down is gone, too: others do not show. Over a stream it is what the
+   * Duplex says, which mostly has to be read for that.
+   */
+  get signal(): AbortSignal
   /** Lets pending operations keep the process alive, as they do at first. */
   ref(): this
   /** Lets the process end in spite of pending operations. */

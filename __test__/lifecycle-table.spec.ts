@@ -125,6 +125,13 @@ const calls: Readonly<Record<string, Call>> = {
   using: { sync: ({ connection }) => connection[Symbol.dispose]() },
   ref: { sync: ({ connection }) => connection.ref() },
   unref: { sync: ({ connection }) => connection.unref() },
+  'signal aborted': {
+    async awaited({ connection }) {
+      const { signal } = connection
+      await turns()
+      return signal.aborted
+    },
+  },
   closed: gets(({ closed }) => closed),
   readable: gets(({ readable }) => readable),
   writable: gets(({ writable }) => writable),

@@ -6,12 +6,13 @@ import type { PeerAddress, PeerCredentials } from '../descriptors/peer.ts'
 import { checkCode, native } from '../native/binding.ts'
 import { sources } from '../native/environment.ts'
 import type { Source } from '../native/environment.ts'
+import { EndWatch } from './end-watch.ts'
 import { Inbox } from './inbox.ts'
 import type { ConnectionSettings } from './options.ts'
 import { Outbox } from './outbox.ts'
 import { StreamLink } from './stream-link.ts'
 
-const { FLAG_READ_ONLY, FLAG_WRITE_ONLY, READABLE, WRITABLE } = native
+const { FLAG_READ_ONLY, FLAG_WRITE_ONLY, GONE, READABLE, WRITABLE } = native
 
 /**
  * Where a connection is in its life: `closing` while what was sent still leaves, `moving` while it is on its way to
@@ -30,7 +31,10 @@ export interface Origin {
 }
 
 const collected = new FinalizationRegistry<number>((id) => {
+  const source = sources[id]
+  sources[id] = undefined
   native.connectionClose(id)
+  if (source instanceof EndWatch) source.closed()
   warnOfLeak('A Connection', 'FDWIRE_CONNECTION_LEAK')
 })
 const done = Promise.resolve()
@@ -53,6 +57,8 @@ export class Channel implements Source {
   /** Made by the first who asks for it, as is the outbox: most connections of a large server are idle. */
   #inbox: Inbox | undefined
   #outbox: Outbox | undefined
+  /** Of {@link signal}, from the first who asks for it on. */
+  #end: { readonly signal: AbortSignal; readonly watch: EndWatch } | undefined
   /** What `close()` gives each time. */
   #closing: Promise<void> | undefined
   #handshakeLimit: number | undefined
@@ -65,7 +71,7 @@ export class Channel implements Source {
     this.#peer = peer
     this.#access = access
     if (duplex !== undefined) {
-      const link = new StreamLink(id, duplex, () => this.ready(READABLE))
+      const link = new StreamLink(id, duplex, (flags) => this.ready(flags))
       this.#link = link
       this.inbox.feedBy(() => link.read())
       this.outbox.carryBy(link)
@@ -159,6 +165,23 @@ export class Channel implements Source {
     if (!this.outbox.writable) throw new CodedError('ERR_NOT_WRITABLE', 'The connection cannot send')
   }
 
+  /** Aborted when the peer is gone, or the connection closed here. */
+  get signal(): AbortSignal {
+    if (this.#end === undefined) {
+      this.#end = EndWatch.begin()
+      this.#watchEnd(this.#end.watch)
+    }
+    return this.#end.signal
+  }
+
+  #watchEnd(watch: EndWatch): void {
+    if (this.closed) return watch.closed()
+    if (this.#link?.gone === true) return watch.gone()
+    sources[this.#id] ??= watch
+    // Where the system does not watch it (a file's device), only closing is told.
+    if (native.connectionWatchEnd(this.#id) === 1) watch.gone()
+  }
+
   /** Whether pending operations keep the process alive. */
   reference(referenced: boolean): void {
     if (this.#id !== -1) native.connectionReference(this.#id, referenced)
@@ -188,9 +211,10 @@ export class Channel implements Source {
   ready(flags: number): void {
     if ((flags & WRITABLE) !== 0) this.#outbox?.settle()
     if ((flags & READABLE) !== 0 && this.#state === 'open') this.#inbox?.pump()
+    if ((flags & GONE) !== 0) this.#end?.watch.gone()
     // One that nobody waits for may be collected.
     if (this.#id === -1 || this.#inbox?.waiting === true || this.#outbox?.waiting === true) return
-    sources[this.#id] = undefined
+    sources[this.#id] = this.#end?.watch
   }
 
   /** Resolves when the kernel has all that was sent; rejects where that failed. */
@@ -240,7 +264,11 @@ export class Channel implements Source {
   }
 
   close(): Promise<void> {
-    return (this.#closing ??= this.#close())
+    if (this.#closing === undefined) {
+      this.#closing = this.#close()
+      this.#end?.watch.closed()
+    }
+    return this.#closing
   }
 
   #close(): Promise<void> {
@@ -301,6 +329,8 @@ export class Channel implements Source {
     this.#id = -1
     this.#inbox?.close()
     this.#outbox?.close()
+    // Last, as it calls whoever listens.
+    this.#end?.watch.closed()
   }
 }
 

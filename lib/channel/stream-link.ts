@@ -4,6 +4,8 @@ import { errno } from '../native/errno.ts'
 import { closedError, invalidArgumentType, systemError } from '../base/errors.ts'
 import { native } from '../native/binding.ts'
 
+const { GONE, READABLE } = native
+
 /** Milliseconds a Duplex that was ended may wait for the peer's end. */
 const LINGER = 500
 
@@ -11,14 +13,15 @@ const LINGER = 500
 export class StreamLink {
   readonly #id: number
   readonly #duplex: Duplex
-  readonly #onReadable: () => void
+  readonly #ready: (flags: number) => void
+  readonly #onReadable = (): void => this.#ready(READABLE)
   readonly #onError = (error: unknown): void => {
     this.#error ??= error
-    this.#onReadable()
+    this.#ready(READABLE | GONE)
   }
   readonly #onEnd = (): void => {
     this.#ended = true
-    this.#onReadable()
+    this.#ready(READABLE | GONE)
   }
   readonly #onClose = (): void => {
     // A Duplex need not call back for what it was writing.
@@ -37,14 +40,19 @@ export class StreamLink {
   #finished = false
   #destroyed = false
 
-  /** `onReadable` is called when there may be more to read. */
-  constructor(id: number, duplex: Duplex, onReadable: () => void) {
+  /** `ready` is called when there may be more to read, or the peer is gone, with the event's flags. */
+  constructor(id: number, duplex: Duplex, ready: (flags: number) => void) {
     this.#id = id
     this.#duplex = duplex
-    this.#onReadable = onReadable
+    this.#ready = ready
     this.#error = duplex.errored ?? undefined
     this.#ended = duplex.readableEnded || duplex.destroyed
-    duplex.on('readable', onReadable).on('end', this.#onEnd).on('close', this.#onClose).on('error', this.#onError)
+    duplex.on('readable', this.#onReadable).on('end', this.#onEnd).on('close', this.#onClose).on('error', this.#onError)
+  }
+
+  /** Whether the peer is gone: the Duplex said so. */
+  get gone(): boolean {
+    return this.#ended || this.#error !== undefined
   }
 
   /** The stream position up to which the Duplex has the bytes. */

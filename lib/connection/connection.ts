@@ -122,6 +122,16 @@ export class Connection extends Uncloneable {
     return this.#channel.peerCredentials
   }
 
+  /**
+   * An AbortSignal that is aborted when the peer is gone ({@link EOFError}) or the connection closed here (`ERR_CLOSED`), the
+   * reason. It is watched from the first access on, reads nothing and keeps nothing alive: what the peer sent before can
+   * still be received. A peer that shut its sending half down is gone, too: others do not show. Over a stream it is what the
+   * Duplex says, which mostly has to be read for that.
+   */
+  get signal(): AbortSignal {
+    return this.#channel.signal
+  }
+
   /** Lets pending operations keep the process alive, as they do at first. */
   ref(): this {
     this.#channel.reference(true)

@@ -91,6 +91,9 @@ pub const READABLE: u32 = 1;
 /// Event flag: queued bytes went out, or failed to; for a watch, writable.
 #[napi]
 pub const WRITABLE: u32 = 2;
+/// Event flag: the peer is gone.
+#[napi]
+pub const GONE: u32 = 4;
 
 /// The names of all subjects met so far, of every thread; a name's number is its place, from 1 on.
 static SUBJECTS: Mutex<Vec<&'static str>> = Mutex::new(Vec::new());

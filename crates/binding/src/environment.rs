@@ -12,7 +12,7 @@ use napi::bindgen_prelude::{Function, Unknown};
 use napi::{Env, Result, Status};
 use napi_derive::napi;
 
-use crate::codes::{READABLE, WRITABLE, answer};
+use crate::codes::{GONE, READABLE, WRITABLE, answer};
 use crate::driver::{self, Driver, Hooks};
 use crate::napi::guard;
 use crate::napi::held_buffer::HeldBuffer;
@@ -79,7 +79,8 @@ impl Environment {
         self.table.turn(|notice| {
             let readable = u32::from(notice.ready.readable) * READABLE;
             let writable = u32::from(notice.ready.writable) * WRITABLE;
-            notice.owner.note((notice.source, readable | writable));
+            let gone = u32::from(notice.ready.gone) * GONE;
+            notice.owner.note((notice.source, readable | writable | gone));
         });
         let mut index = 0;
         while let Some(realm) = { self.realms.borrow().get(index).cloned() } {

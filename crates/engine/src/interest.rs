@@ -58,6 +58,8 @@ pub(crate) struct Interest {
     reading: bool,
     /// Somebody waits for the next chance to write: the kernel refused the last one, or the budget did.
     writing: bool,
+    /// What the reactor sees is wanted for as long as the source is open, though nobody waits.
+    watched: bool,
     /// Keeps the process alive even while nobody waits: an open listener.
     held: bool,
     referenced: bool,
@@ -74,6 +76,7 @@ impl Interest {
             token,
             reading: false,
             writing: false,
+            watched: false,
             held: false,
             referenced: true,
             active: false,
@@ -108,6 +111,14 @@ impl Interest {
             self.reading = before;
         }
         self.update(shared);
+        registered
+    }
+
+    /// Has the reactor watch from now on, which keeps nothing alive.
+    pub(crate) fn watch<M: Memory>(&mut self, shared: &Shared<M>, source: &impl Watched) -> Result<()> {
+        self.watched = true;
+        let registered = self.register(shared, source);
+        self.watched = registered.is_ok();
         registered
     }
 
@@ -199,6 +210,7 @@ impl Interest {
     pub(crate) fn stop<M: Memory>(&mut self, shared: &Shared<M>, source: &impl Watched) {
         self.reading = false;
         self.writing = false;
+        self.watched = false;
         self.held = false;
         self.update(shared);
         if self.registered.take().is_some() {
@@ -218,7 +230,8 @@ impl Interest {
 
     fn register<M: Memory>(&mut self, shared: &Shared<M>, source: &impl Watched) -> Result<()> {
         self.writes_block = self.writing || (self.writes_block && !source.rearms_writes());
-        let reading = self.reading || matches!(self.registered, Some(Direction::Read | Direction::ReadWrite));
+        let reading =
+            self.reading || self.watched || matches!(self.registered, Some(Direction::Read | Direction::ReadWrite));
         let direction = match (reading, self.writes_block) {
             (true, true) => Direction::ReadWrite,
             (false, true) => Direction::Write,

@@ -60,6 +60,39 @@ mod meetings {
         })
     }
 
+    /// What the reactor tells of a peer that is gone.
+    const GONE: Event = Event {
+        token: Token(1),
+        readable: true,
+        read_closed: true,
+        writable: true,
+    };
+
+    #[test]
+    fn the_end_is_told_once_to_who_watches_it() {
+        let script = Script::new();
+        let shared = Shared::without_reactor();
+        let mut receiver = connection(&script);
+        assert_eq!(receiver.watch_end(&shared), Ok(false));
+        let data = Event {
+            read_closed: false,
+            ..GONE
+        };
+        assert!(!receiver.ready(&shared, data).gone);
+        assert!(receiver.ready(&shared, GONE).gone);
+        assert!(!receiver.ready(&shared, GONE).gone);
+        assert_eq!(receiver.watch_end(&shared), Ok(true));
+    }
+
+    #[test]
+    fn the_end_is_not_told_to_who_does_not_watch_it() {
+        let script = Script::new();
+        let shared = Shared::without_reactor();
+        let mut receiver = connection(&script);
+        assert!(!receiver.ready(&shared, GONE).gone);
+        assert_eq!(receiver.watch_end(&shared), Ok(true));
+    }
+
     // All that was queued failed, and the first message was cut off.
     #[test]
     fn a_queued_message_leaves_although_the_memory_of_a_later_one_is_gone() {

@@ -162,6 +162,7 @@ impl Watch {
         Ready {
             readable: event.readable,
             writable: event.writable,
+            gone: false,
         }
     }
 

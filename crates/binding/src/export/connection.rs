@@ -180,6 +180,12 @@ pub fn connection_await_read(id: u32) -> Result<i32> {
     connection(id, |shared, _, connection| connection.await_read(shared).map(|()| 0))
 }
 
+/// Asks for one report that the peer is gone; 1 where that is known already.
+#[napi(catch_unwind)]
+pub fn connection_watch_end(id: u32) -> Result<i32> {
+    connection(id, |shared, _, connection| connection.watch_end(shared).map(i32::from))
+}
+
 /// Nobody waits for something to read any more.
 #[napi(catch_unwind)]
 pub fn connection_forget_read(id: u32) -> Result<i32> {

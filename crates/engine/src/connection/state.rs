@@ -22,6 +22,8 @@ pub struct Ready {
     pub readable: bool,
     /// Queued bytes went out, or failed to; for a watch, writable.
     pub writable: bool,
+    /// The peer is gone, which is watched for.
+    pub gone: bool,
 }
 
 /// Over a transport `T`, with messages in memory `M`.
@@ -39,6 +41,8 @@ pub struct Connection<T: Transport, M: Memory> {
     pub(super) readable: bool,
     /// The peer closed its side: from now on only reading tells what is left.
     pub(super) hung_up: bool,
+    /// Somebody wants to hear of that, once.
+    watches_end: bool,
     pub(super) ended: bool,
     /// Somebody wants to hear of each chance to read, not only when the body under way is complete.
     pub(super) each_chance: bool,
@@ -71,6 +75,7 @@ impl<T: Transport, M: Memory> Connection<T, M> {
             held: VecDeque::new(),
             readable: true,
             hung_up: false,
+            watches_end: false,
             ended: false,
             each_chance: false,
             body: None,
@@ -100,6 +105,7 @@ impl<T: Transport, M: Memory> Connection<T, M> {
         if event.readable {
             self.readable = true;
             self.hung_up |= event.read_closed;
+            ready.gone = event.read_closed && std::mem::take(&mut self.watches_end);
             if self.interest.take_reading() {
                 ready.readable = std::mem::take(&mut self.each_chance) || !self.reads_on(shared);
             }
@@ -128,6 +134,20 @@ impl<T: Transport, M: Memory> Connection<T, M> {
     pub fn await_read(&mut self, shared: &Shared<M>) -> Result<()> {
         self.each_chance = true;
         self.interest.await_read(shared, &self.transport)
+    }
+
+    /// Has it reported once that the peer is gone, or sends no more; true where that is known already. Reads nothing.
+    ///
+    /// # Errors
+    ///
+    /// The reactor's.
+    pub fn watch_end(&mut self, shared: &Shared<M>) -> Result<bool> {
+        if self.hung_up || self.ended {
+            return Ok(true);
+        }
+        self.interest.watch(shared, &self.transport)?;
+        self.watches_end = true;
+        Ok(false)
     }
 
     /// Nobody waits for something to read any more.
