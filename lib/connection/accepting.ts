@@ -16,6 +16,7 @@ import type { Source } from '../native/environment.ts'
 import { BackingOff, isExhaustion } from './backing-off.ts'
 import { channelOf, connectionOver } from './connection.ts'
 import type { Connection } from './connection.ts'
+import { closeOnSignals, forgetSignals } from './unlink-on-exit.ts'
 
 const { WOULD_BLOCK } = native
 
@@ -23,6 +24,8 @@ const { WOULD_BLOCK } = native
 export interface AcceptSettings {
   readonly connection: ConnectionSettings
   readonly handshake: HandshakeSettings | undefined
+  /** A signal that ends the process closes it first. */
+  readonly unlinkOnExit: boolean
 }
 
 /** Whoever wants to know what becomes of a listener. */
@@ -57,7 +60,7 @@ export class Accepting implements Source, Readiness, Blamed {
   /** Why no client could be taken for those who only watch: it is for whoever accepts next. */
   #failure: unknown
 
-  constructor(id: number, { connection, handshake }: AcceptSettings) {
+  constructor(id: number, { connection, handshake, unlinkOnExit }: AcceptSettings) {
     this.#id = id
     this.#settings = connection
     if (handshake !== undefined) {
@@ -67,6 +70,7 @@ export class Accepting implements Source, Readiness, Blamed {
     this.address = socketAddress(native.watchDescriptor(id), false)
     native.watchHold(id)
     collected.register(this, id, this)
+    if (unlinkOnExit) closeOnSignals(this)
   }
 
   get closed(): boolean {
@@ -153,6 +157,7 @@ export class Accepting implements Source, Readiness, Blamed {
     const id = this.#id
     this.#id = -1
     collected.unregister(this)
+    forgetSignals(this)
     sources[id] = undefined
     native.watchClose(id)
     this.#handshakes?.close()

@@ -68,9 +68,12 @@ export class Listener extends Uncloneable {
 
   /**
    * Adopts a listening stream socket: a number, or an OwnedFd, which is consumed. It becomes close-on-exec and
-   * non-blocking. Its socket file, if any, is never removed. When this throws, the descriptor is where it was.
+   * non-blocking. The options are those of {@link listen}, so that one object serves both; of its socket file, if it has one,
+   * `unlink` (here false by default) and `mode` apply, to what lies at its path now. When this throws, the descriptor is where
+   * it was.
    *
-   * @throws `ERR_INVALID_FD_TYPE`; EBADF; `ERR_CLOSED`; `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`.
+   * @throws `ERR_INVALID_FD_TYPE`; EBADF; EPERM for the mode of a file of somebody else's; `ERR_CLOSED`;
+   *   `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_OUT_OF_RANGE`.
    */
   static fromFd(fd: number | OwnedFd, options?: ListenerOptions): Listener {
     return new Listener(adoptListener(fd, options))

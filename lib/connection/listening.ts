@@ -13,6 +13,7 @@ import { Accepting } from './accepting.ts'
 import type { AcceptSettings } from './accepting.ts'
 import { checkAddress, checkPath } from './address.ts'
 import { listenDetails } from './hints.ts'
+import { checkUnlinkOnExit } from './unlink-on-exit.ts'
 import type { Address, InternetTarget, Target, UnixTarget } from './address.ts'
 
 /** Settings of a listener, and of the connections it accepts. */
@@ -24,9 +25,22 @@ export interface ListenerOptions extends ConnectionOptions, HandshakeOptions {
    * @defaultValue what the umask leaves
    */
   readonly mode?: number | undefined
-  /** Whether closing removes the socket file, where it is still the one made here. @defaultValue true */
+  /**
+   * Whether closing removes the socket file, where it is still the one made here. An exit of the process closes; a signal that
+   * ends it does not.
+   * @defaultValue true; false for a listener that was adopted
+   */
   readonly unlink?: boolean | undefined
-  /** Whether a socket file that nobody listens on is replaced. @defaultValue false */
+  /**
+   * Whether a SIGINT or SIGTERM that ends the process closes the listener first, and so removes its file. The signal then does
+   * what it would have done. Where the program handles the signal itself, that decides. In the main thread only.
+   * @defaultValue false
+   */
+  readonly unlinkOnExit?: boolean | undefined
+  /**
+   * Whether a socket file that nobody listens on is replaced. One that was adopted has its file already.
+   * @defaultValue false
+   */
   readonly replaceStale?: boolean | undefined
 }
 
@@ -36,11 +50,16 @@ const listenNames: Names<ListenerOptions> = {
   backlog: true,
   mode: true,
   unlink: true,
+  unlinkOnExit: true,
   replaceStale: true,
 }
 
+/** Connections the kernel queues where nothing else is asked for, as many as Node has it queue. */
+const BACKLOG = 511
+
 interface ListenSettings extends AcceptSettings {
-  readonly backlog: number
+  /** Undefined where none is given. */
+  readonly backlog: number | undefined
   readonly file: { readonly mode?: number; readonly unlink: boolean; readonly replaceStale: boolean }
 }
 
@@ -52,21 +71,25 @@ export interface Listening {
 
 /** Checks what `listen` was given. */
 export function checkListening(address: Address | null | undefined, options: ListenerOptions | undefined): Listening {
-  const settings = checkListenerOptions(options)
   const isFresh = address === undefined || address === null || address === ''
-  return { target: isFresh ? undefined : checkAddress(address), settings }
+  const target = isFresh ? undefined : checkAddress(address)
+  return { target, settings: checkListenerOptions(options, target?.kind !== 'fd') }
 }
 
-function checkListenerOptions(options: ListenerOptions = {}): ListenSettings {
+function checkListenerOptions(options: ListenerOptions = {}, unlink = true): ListenSettings {
   const connection = checkConnectionOptions(options, listenNames)
+  const unlinkOnExit = checkFlag(options.unlinkOnExit, 'options.unlinkOnExit', false)
+  if (unlinkOnExit) checkUnlinkOnExit()
   const mode = options.mode === undefined ? undefined : checkInteger(options.mode, 'options.mode', 0, 0o7777)
   return {
     connection,
     handshake: checkHandshake(options),
-    backlog: checkInteger(options.backlog, 'options.backlog', 511, 0x7fffffff),
+    unlinkOnExit,
+    backlog:
+      options.backlog === undefined ? undefined : checkInteger(options.backlog, 'options.backlog', 0, 0x7fffffff),
     file: {
       ...(mode !== undefined && { mode }),
-      unlink: checkFlag(options.unlink, 'options.unlink', true),
+      unlink: checkFlag(options.unlink, 'options.unlink', unlink),
       replaceStale: checkFlag(options.replaceStale, 'options.replaceStale', false),
     },
   }
@@ -74,7 +97,7 @@ function checkListenerOptions(options: ListenerOptions = {}): ListenSettings {
 
 /** Listens on a host's address, which was looked up. */
 export function listenInternet(hosts: readonly string[], target: InternetTarget, settings: ListenSettings): Accepting {
-  const id = native.listenInternet(realm, hosts[0] as string, target.port, settings.backlog)
+  const id = native.listenInternet(realm, hosts[0] as string, target.port, settings.backlog ?? BACKLOG)
   return accepting(id, target, settings)
 }
 
@@ -89,17 +112,17 @@ export function listenLocally(
 
 /** Of somebody's descriptor, who still has it when this fails. */
 export function adoptListener(fd: number | OwnedFd, options: ListenerOptions | undefined): Accepting {
-  return adopt(fd, checkListenerOptions(options))
+  return adopt(fd, checkListenerOptions(options, false))
 }
 
-function adopt(fd: number | OwnedFd, settings: AcceptSettings): Accepting {
+function adopt(fd: number | OwnedFd, settings: ListenSettings): Accepting {
   const id = adopting(fd, 'a listening stream socket', isListener, (number) =>
-    checkCode(native.listenDescriptor(realm, number)),
+    checkCode(native.listenDescriptor(realm, number, settings.file, settings.backlog)),
   )
   return new Accepting(id, settings)
 }
 
-function listenOnCopy(fd: FdLike, settings: AcceptSettings): Accepting {
+function listenOnCopy(fd: FdLike, settings: ListenSettings): Accepting {
   const copy = OwnedFd.dup(fd)
   try {
     return adopt(copy, settings)
@@ -109,7 +132,7 @@ function listenOnCopy(fd: FdLike, settings: AcceptSettings): Accepting {
 }
 
 function listenUnix(target: UnixTarget, settings: ListenSettings): Accepting {
-  return accepting(native.listenUnix(realm, target.path, settings.backlog, settings.file), target, settings)
+  return accepting(native.listenUnix(realm, target.path, settings.backlog ?? BACKLOG, settings.file), target, settings)
 }
 
 function listenTemporary(settings: ListenSettings): Accepting {
@@ -119,7 +142,7 @@ function listenTemporary(settings: ListenSettings): Accepting {
   const directory = mkdtempSync(join(tmpdir(), 'fdwire-'))
   const target = checkPath(join(directory, 'listener'), 'path')
   const file = { ...settings.file, unlink: true, directory }
-  return accepting(native.listenUnix(realm, target.path, settings.backlog, file), target, settings)
+  return accepting(native.listenUnix(realm, target.path, settings.backlog ?? BACKLOG, file), target, settings)
 }
 
 function accepting(id: number, target: Target, settings: ListenSettings): Accepting {

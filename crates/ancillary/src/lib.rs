@@ -62,5 +62,5 @@ pub use socket::{
     Shutdown, accept, bind, connect, listen, local_address, pair, pair_of, peer_address, peer_credentials, shutdown,
     socket, socket_family, stream_socket,
 };
-pub use socket_file::{SocketFile, bind_file, is_stale, remove_stale};
+pub use socket_file::{SocketFile, bind_file, file_of, is_stale, remove_stale};
 pub use stream::{pipe, read, write};

@@ -1,5 +1,6 @@
 //! The file of a bound unix socket: its mode, its removal, and whether anybody still listens on it.
 
+use std::ffi::OsStr;
 use std::fs::{self, Permissions};
 use std::io::ErrorKind;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -11,7 +12,7 @@ use fdwire_system::{Error, Result};
 use nix::errno::Errno;
 
 use crate::address::Address;
-use crate::socket::{bind, connect, stream_socket};
+use crate::socket::{bind, connect, local_address, stream_socket};
 
 /// The file a socket was bound to, unlinked on drop if it is still the one we made.
 ///
@@ -37,6 +38,30 @@ pub fn bind_file(socket: BorrowedFd<'_>, path: &Path, mode: Option<u32>) -> Resu
         fs::set_permissions(&file.path, Permissions::from_mode(mode)).map_err(|error| Error::io("chmod", &error))?;
     }
     Ok(file)
+}
+
+/// The file that `socket` was bound to, given that `mode`; none where it has no name or an abstract one, or where there is
+/// no socket at that path any more. Whether it is the same file cannot be told.
+pub fn file_of(socket: BorrowedFd<'_>, mode: Option<u32>) -> Result<Option<SocketFile>> {
+    let Address::Unix(path) = local_address(socket)? else {
+        return Ok(None);
+    };
+    if path.first().is_none_or(|&byte| byte == 0) {
+        return Ok(None);
+    }
+    let path = std::path::absolute(OsStr::from_bytes(&path)).map_err(|error| Error::io("lstat", &error))?;
+    let identity = match identity("lstat", &path) {
+        Ok(identity) => identity,
+        Err(error) if matches!(error.errno(), Errno::ENOENT | Errno::ENOTDIR | Errno::ENOTSOCK) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    if let Some(mode) = mode {
+        fs::set_permissions(&path, Permissions::from_mode(mode)).map_err(|error| Error::io("chmod", &error))?;
+    }
+    Ok(Some(SocketFile {
+        path,
+        identity: Some(identity),
+    }))
 }
 
 impl SocketFile {

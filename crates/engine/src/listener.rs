@@ -105,16 +105,19 @@ impl Listener {
         Ok(Listener::new(socket, Some(bound), kind))
     }
 
-    /// Takes over a listening socket.
+    /// Takes over a listening socket, with its file where `settings` have that unlinked, and changes its backlog where one
+    /// is given.
     ///
     /// # Errors
     ///
     /// The system's, with the socket.
-    pub fn adopt(socket: OwnedFd) -> std::result::Result<Listener, (OwnedFd, Error)> {
-        // accept(2) has no per-call flag: a blocking listener that others share would stall the event loop.
-        let nonblocking = ancillary::set_nonblocking(socket.as_fd(), true).map_err(Error::from);
-        match nonblocking.and_then(|()| kind(socket.as_fd())) {
-            Ok(kind) => Ok(Listener::new(socket, None, kind)),
+    pub fn adopt(
+        socket: OwnedFd,
+        settings: &SocketFileSettings,
+        backlog: Option<i32>,
+    ) -> std::result::Result<Listener, (OwnedFd, Error)> {
+        match adoptable(socket.as_fd(), settings, backlog) {
+            Ok((kind, file)) => Ok(Listener::new(socket, file, kind)),
             Err(error) => Err((socket, error)),
         }
     }
@@ -154,6 +157,33 @@ impl Listener {
             kind: self.kind,
         })
     }
+}
+
+/// What a listening socket carries, and the file to be removed with it. The socket is as it was when this fails.
+fn adoptable(
+    socket: BorrowedFd<'_>,
+    settings: &SocketFileSettings,
+    backlog: Option<i32>,
+) -> Result<(Kind, Option<BoundFile>)> {
+    let kind = kind(socket)?;
+    let file = ancillary::file_of(socket, settings.mode)?;
+    let ready = backlog
+        .map_or(Ok(()), |backlog| ancillary::listen(socket, backlog))
+        // accept(2) has no per-call flag: a blocking listener that others share would stall the event loop.
+        .and_then(|()| ancillary::set_nonblocking(socket, true));
+    match file {
+        Some(file) if settings.unlink && ready.is_ok() => {
+            let bound = BoundFile {
+                file: Some(file),
+                directory: None,
+            };
+            return Ok((kind, Some(bound)));
+        }
+        Some(file) => file.keep(),
+        None => {}
+    }
+    ready?;
+    Ok((kind, None))
 }
 
 impl AsFd for Listener {
