@@ -272,9 +272,22 @@ interface ListenerOptions extends ConnectionOptions, HandshakeOptions {
    * @defaultValue what the umask leaves
    */
   readonly mode?: number | undefined
-  /** Whether closing removes the socket file, where it is still the one made here. @defaultValue true */
+  /**
+   * Whether closing removes the socket file, where it is still the one made here. An exit of the process closes; a signal that
+   * ends it does not.
+   * @defaultValue true; false for a listener that was adopted
+   */
   readonly unlink?: boolean | undefined
-  /** Whether a socket file that nobody listens on is replaced. @defaultValue false */
+  /**
+   * Whether a SIGINT or SIGTERM that ends the process closes the listener first, and so removes its file. The signal then does
+   * what it would have done. Where the program handles the signal itself, that decides. In the main thread only.
+   * @defaultValue false
+   */
+  readonly unlinkOnExit?: boolean | undefined
+  /**
+   * Whether a socket file that nobody listens on is replaced. One that was adopted has its file already.
+   * @defaultValue false
+   */
   readonly replaceStale?: boolean | undefined
 }
 
@@ -330,9 +343,12 @@ declare class Listener extends Uncloneable {
   static listenSync(address?: Address | null, options?: ListenerOptions): Listener
   /**
    * Adopts a listening stream socket: a number, or an OwnedFd, which is consumed. It becomes close-on-exec and
-   * non-blocking. Its socket file, if any, is never removed. When this throws, the descriptor is where it was.
+   * non-blocking. The options are those of {@link listen}, so that one object serves both; of its socket file, if it has one,
+   * `unlink` (here false by default) and `mode` apply, to what lies at its path now. When this throws, the descriptor is where
+   * it was.
    *
-   * @throws `ERR_INVALID_FD_TYPE`; EBADF; `ERR_CLOSED`; `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`.
+   * @throws `ERR_INVALID_FD_TYPE`; EBADF; EPERM for the mode of a file of somebody else's; `ERR_CLOSED`;
+   *   `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_OUT_OF_RANGE`.
    */
   static fromFd(fd: number | OwnedFd, options?: ListenerOptions): Listener
   /** Where it listens, in the shape that `connect` takes. It stays after closing. */
