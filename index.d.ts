@@ -198,17 +198,17 @@ interface HandshakeOptions extends AuthenticationOptions {
  * peers that are trusted), or functions of your own. What `encode` throws rejects the call, what `decode` throws is the
  * `cause` of an `ERR_DECODE`; the connection stays usable.
  */
-type Codec = 'json' | 'v8' | CustomCodec
-/** A codec of your own. */
-interface CustomCodec {
+type Codec<Value = unknown> = 'json' | 'v8' | CustomCodec<Value>
+/** A codec of your own. What it decodes and encodes is what `recv` and `send` take and give. */
+interface CustomCodec<Value = unknown> {
   /** The message for a value. */
-  encode(value: unknown): Uint8Array
+  encode(value: Value): Uint8Array
   /** The value of a message, whose memory is the codec's to keep. */
-  decode(data: Buffer): unknown
+  decode(data: Buffer): Value
 }
 
-/** Settings of a connection. */
-interface ConnectionOptions {
+/** Settings of a connection, whose messages are of type `Value` to `send` and `recv`. */
+interface ConnectionOptions<Value = unknown> {
   /**
    * Bytes a received message may have, up to `buffer.constants.MAX_LENGTH`.
    * @defaultValue 268435456 (256 MiB)
@@ -233,7 +233,7 @@ interface ConnectionOptions {
    * How `send` and `recv` turn values into messages.
    * @defaultValue `'json'`
    */
-  readonly codec?: Codec | undefined
+  readonly codec?: Codec<Value> | undefined
 }
 /** What is sent with a value. */
 interface SendValueOptions {
@@ -264,7 +264,7 @@ interface ReceiveManyOptions extends ReceiveOptions {
 }
 
 /** Settings of a listener, and of the connections it accepts. */
-interface ListenerOptions extends ConnectionOptions, HandshakeOptions {
+interface ListenerOptions<Value = unknown> extends ConnectionOptions<Value>, HandshakeOptions {
   /** Connections the kernel queues before {@link Listener.accept} takes them (listen(2)). @defaultValue 511 */
   readonly backlog?: number | undefined
   /**
@@ -292,9 +292,9 @@ interface ListenerOptions extends ConnectionOptions, HandshakeOptions {
 }
 
 /** What is done with each connection; it is closed when this returns, or what it returns settles. */
-type ConnectionHandler = (connection: Connection) => unknown
+type ConnectionHandler<Value = unknown> = (connection: Connection<Value>) => unknown
 /** How connections are served. */
-interface ServeOptions {
+interface ServeOptions<Value = unknown> {
   /** Ends the serving when aborted, as {@link Listener.close} does: nobody is accepted any more, handlers may finish. */
   readonly signal?: AbortSignal | undefined
   /**
@@ -308,7 +308,7 @@ interface ServeOptions {
    * connection. What this throws is an uncaught exception.
    * @defaultValue one process warning for the first error (`FDWIRE_SERVE_ERROR`)
    */
-  readonly onError?: ((error: Error, connection?: Connection) => unknown) | undefined
+  readonly onError?: ((error: Error, connection?: Connection<Value>) => unknown) | undefined
   /**
    * Milliseconds that handlers have once the serving is to end, as in {@link WaitOptions}; then their connections are
    * destroyed.
@@ -325,7 +325,7 @@ interface ServeOptions {
  * `verifyPeer` a `wait`, `select` or `Selector`. Then the handshakes of up to 64 go on side by side, and who is through
  * first is accepted first; who fails is closed and told to `onHandshakeError`. An open listener keeps the process alive.
  */
-declare class Listener extends Uncloneable {
+declare class Listener<Value = unknown> extends Uncloneable {
   #private
   private constructor()
   /**
@@ -334,13 +334,13 @@ declare class Listener extends Uncloneable {
    * @throws EADDRINUSE, also for a stale socket file unless `replaceStale`; EACCES, ENOENT, ENAMETOOLONG and what else
    *   bind(2) gives; `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_OUT_OF_RANGE` before anything is done.
    */
-  static listen(address?: Address | null, options?: ListenerOptions): Promise<Listener>
+  static listen<Value = unknown>(address?: Address | null, options?: ListenerOptions<Value>): Promise<Listener<Value>>
   /**
    * As {@link listen}, at once; a host's name is looked up blocking.
    *
    * @throws as {@link listen}
    */
-  static listenSync(address?: Address | null, options?: ListenerOptions): Listener
+  static listenSync<Value = unknown>(address?: Address | null, options?: ListenerOptions<Value>): Listener<Value>
   /**
    * Adopts a listening stream socket: a number, or an OwnedFd, which is consumed. It becomes close-on-exec and
    * non-blocking. The options are those of {@link listen}, so that one object serves both; of its socket file, if it has one,
@@ -350,7 +350,7 @@ declare class Listener extends Uncloneable {
    * @throws `ERR_INVALID_FD_TYPE`; EBADF; EPERM for the mode of a file of somebody else's; `ERR_CLOSED`;
    *   `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_OUT_OF_RANGE`.
    */
-  static fromFd(fd: number | OwnedFd, options?: ListenerOptions): Listener
+  static fromFd<Value = unknown>(fd: number | OwnedFd, options?: ListenerOptions<Value>): Listener<Value>
   /** Where it listens, in the shape that `connect` takes. It stays after closing. */
   get address(): PeerAddress
   /** The address of the peer that {@link accept} returned last; undefined before the first. */
@@ -373,7 +373,7 @@ declare class Listener extends Uncloneable {
    * @throws `ERR_CLOSED`; {@link TimeoutError}, whose `cause` is the EMFILE, if any; {@link AbortError};
    *   `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`.
    */
-  accept(options?: WaitOptions): Promise<Connection>
+  accept(options?: WaitOptions): Promise<Connection<Value>>
   /**
    * As {@link accept}, blocking. Handshakes go one after the other here; one that is under way when `timeout` is over is
    * given up, and its client closed. `onHandshakeError` is told at once.
@@ -382,7 +382,7 @@ declare class Listener extends Uncloneable {
    * @throws `ERR_INVALID_STATE` beside an {@link accept} that waits, and for a `verifyPeer` that returns a promise, whose
    *   client is closed; otherwise as {@link accept}.
    */
-  acceptSync(options?: SyncOptions): Connection
+  acceptSync(options?: SyncOptions): Connection<Value>
   /**
    * Serves connections: `handler` is called with each, side by side, and the connection is closed when that has settled,
    * once what it sent has left. Resolves when the signal was aborted or the listener closed, and the connections have
@@ -393,9 +393,9 @@ declare class Listener extends Uncloneable {
    *
    * @throws `ERR_CLOSED`; `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_OUT_OF_RANGE`.
    */
-  serve(handler: ConnectionHandler, options?: ServeOptions): Promise<void>
+  serve(handler: ConnectionHandler<Value>, options?: ServeOptions<Value>): Promise<void>
   /** Connections until the listener is closed. Leaving the loop keeps it open. */
-  [Symbol.asyncIterator](): AsyncGenerator<Connection, void, undefined>
+  [Symbol.asyncIterator](): AsyncGenerator<Connection<Value>, void, undefined>
   /**
    * Stops listening, removes the socket file if this listener made it, and closes connections still in their handshake.
    * A pending {@link accept} rejects with `ERR_CLOSED`, and a `for await` loop ends. Closing again returns the same
@@ -485,13 +485,13 @@ declare class OwnedFd extends Uncloneable {
    *
    * @throws `ERR_INVALID_FD_TYPE` unless it is a stream socket, a pipe or a terminal; `ERR_CLOSED`.
    */
-  toConnection(options?: ConnectionOptions): Connection
+  toConnection<Value = unknown>(options?: ConnectionOptions<Value>): Connection<Value>
   /**
    * A {@link Listener} that owns the descriptor, as `Listener.fromFd` makes it.
    *
    * @throws `ERR_INVALID_FD_TYPE` unless it is a listening stream socket; `ERR_CLOSED`.
    */
-  toListener(options?: ListenerOptions): Listener
+  toListener<Value = unknown>(options?: ListenerOptions<Value>): Listener<Value>
 }
 
 /** A message and the descriptors sent with it, which belong to the receiver. */
@@ -507,8 +507,11 @@ interface Message {
  * Receives may wait beside each other and are served in order. Nothing is read until somebody asks. A pending operation
  * keeps the process alive, an idle connection does not. A collected connection is closed, with a warning
  * (`FDWIRE_CONNECTION_LEAK`).
+ *
+ * `Value` is what {@link Connection.send} and {@link Connection.recv} take and give: what a codec of your own says, or
+ * what `connect<Value>()` does; `'json'` and `'v8'` check nothing of it.
  */
-declare class Connection extends Uncloneable {
+declare class Connection<Value = unknown> extends Uncloneable {
   #private
   private constructor()
   /**
@@ -517,7 +520,7 @@ declare class Connection extends Uncloneable {
    *
    * @throws `ERR_INVALID_FD_TYPE`; EBADF; `ERR_CLOSED`; `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`.
    */
-  static fromFd(fd: number | OwnedFd, options?: ConnectionOptions): Connection
+  static fromFd<Value = unknown>(fd: number | OwnedFd, options?: ConnectionOptions<Value>): Connection<Value>
   /**
    * The same messages over any Duplex of bytes: TLS, SSH, a WebSocket's stream. The connection owns it. Descriptors
    * cannot be sent, there is none to wait on, and the calls that block are refused (`ERR_INVALID_STATE`). An error of the
@@ -525,7 +528,7 @@ declare class Connection extends Uncloneable {
    *
    * @throws `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`; `ERR_INVALID_ARG_VALUE` for a Duplex of objects or text.
    */
-  static fromStream(duplex: Duplex, options?: ConnectionOptions): Connection
+  static fromStream<Value = unknown>(duplex: Duplex, options?: ConnectionOptions<Value>): Connection<Value>
   /** The descriptor's number, -1 once closed or detached, or over a stream. It stays the connection's. */
   get fd(): number
   /**
@@ -577,9 +580,9 @@ declare class Connection extends Uncloneable {
    *
    * @throws what the codec throws, with nothing sent; otherwise as {@link sendBytes}.
    */
-  send(value: unknown, options?: SendValueOptions): Promise<void>
+  send(value: Value, options?: SendValueOptions): Promise<void>
   /** As {@link send}, blocking, as {@link sendBytesSync} does. */
-  sendSync(value: unknown, options?: SendValueOptions & SyncOptions): void
+  sendSync(value: Value, options?: SendValueOptions & SyncOptions): void
   /**
    * Sends one descriptor, as Python's `reduction.send_handle`; the caller keeps his. Resolves once the kernel has it.
    *
@@ -625,9 +628,9 @@ declare class Connection extends Uncloneable {
    * @throws `ERR_DECODE` for what the codec does not decode, whose error is the `cause`; the message is consumed.
    *   {@link AuthenticationError} for a challenge. Otherwise as {@link recvBytes}.
    */
-  recv<T = unknown>(options?: ReceiveOptions): Promise<T>
+  recv(options?: ReceiveOptions): Promise<Value>
   /** As {@link recv}, blocking, as {@link recvBytesSync} does. */
-  recvSync<T = unknown>(options?: Blocking<ReceiveOptions>): T
+  recvSync(options?: Blocking<ReceiveOptions>): Value
   /**
    * Waits for the next message and writes it into `buffer`; resolves with its length. Until then the buffer is in use.
    * Python's `recv_bytes_into`.
@@ -686,9 +689,9 @@ declare class Connection extends Uncloneable {
    * @throws `ERR_PROTOCOL` if the message is no such connection; its descriptors are closed. Otherwise as
    *   {@link recvBytes}.
    */
-  recvConnection(options?: WaitOptions): Promise<Connection>
+  recvConnection(options?: WaitOptions): Promise<Connection<Value>>
   /** As {@link recvConnection}, blocking, as {@link recvBytesSync} does. */
-  recvConnectionSync(options?: SyncOptions): Connection
+  recvConnectionSync(options?: SyncOptions): Connection<Value>
   /**
    * As {@link sendConnection}, blocking, as {@link sendBytesSync} does.
    *
@@ -774,7 +777,7 @@ declare function answerChallengeSync(
 ): void
 
 /** How to connect, and settings of the connection. */
-interface ConnectOptions extends ConnectionOptions, AuthenticationOptions, WaitOptions {
+interface ConnectOptions<Value = unknown> extends ConnectionOptions<Value>, AuthenticationOptions, WaitOptions {
   /**
    * Milliseconds the listener has for the handshake that an `authKey` asks for, as in {@link WaitOptions}; `timeout` counts
    * beside it. One without a key takes no part in it.
@@ -793,13 +796,16 @@ interface ConnectOptions extends ConnectionOptions, AuthenticationOptions, WaitO
  *   {@link TimeoutError} after `handshakeTimeout` if it has none; what sends and receives throw, such as {@link EOFError},
  *   if it goes away.
  */
-declare function connect(address: Address, options?: ConnectOptions): Promise<Connection>
+declare function connect<Value = unknown>(address: Address, options?: ConnectOptions<Value>): Promise<Connection<Value>>
 /**
  * As {@link connect}, blocking; a host's name is looked up blocking too.
  *
  * @throws as {@link connect}
  */
-declare function connectSync(address: Address, options?: Blocking<ConnectOptions>): Connection
+declare function connectSync<Value = unknown>(
+  address: Address,
+  options?: Blocking<ConnectOptions<Value>>,
+): Connection<Value>
 
 type Name =
   | `EPOLL${'IN' | 'PRI' | 'OUT' | 'ERR' | 'HUP' | 'RDNORM' | 'RDBAND' | 'WRNORM' | 'WRBAND' | 'MSG' | 'RDHUP'}`
@@ -986,7 +992,7 @@ declare class Kqueue extends Watcher {
 }
 
 /** What a pipe is to be. */
-interface PipeOptions extends ConnectionOptions {
+interface PipeOptions<Value = unknown> extends ConnectionOptions<Value> {
   /**
    * Whether both ends send and receive: a pair of unix sockets. `false` makes a one-way OS pipe, the reading end first,
    * that carries no descriptors.
@@ -1001,7 +1007,7 @@ interface PipeOptions extends ConnectionOptions {
  *
  * @throws EMFILE, ENFILE; `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`.
  */
-declare function pipe(options?: PipeOptions): [Connection, Connection]
+declare function pipe<Value = unknown>(options?: PipeOptions<Value>): [Connection<Value>, Connection<Value>]
 
 /**
  * How many bytes a write to a pipe that is reported writable takes whole: 512 at least, 4096 on Linux. Python's
@@ -1115,9 +1121,9 @@ interface RegisterOptions {
   readonly rdhup?: boolean | undefined
 }
 /** What is registered. Python's `selectors.SelectorKey`. */
-interface SelectorKey<Data = unknown> {
+interface SelectorKey<Data = unknown, FileObj extends FdLike = FdLike> {
   /** The object registered, itself. */
-  readonly fileObj: FdLike
+  readonly fileObj: FileObj
   /** Its descriptor at that time. */
   readonly fd: number
   /** What it is watched for: {@link EVENT_READ}, {@link EVENT_WRITE}, or both. */
@@ -1126,8 +1132,8 @@ interface SelectorKey<Data = unknown> {
   readonly data: Data
 }
 /** Something that is ready. */
-interface Ready<Data = unknown> {
-  readonly key: SelectorKey<Data>
+interface Ready<Data = unknown, FileObj extends FdLike = FdLike> {
+  readonly key: SelectorKey<Data, FileObj>
   /** What for: those of `key.events` that it is ready for, and what else its options ask for. */
   readonly events: number
 }
@@ -1142,8 +1148,10 @@ interface Ready<Data = unknown> {
  * go on. (To {@link selectSync}, a client that knocks is enough: `acceptSync` goes through the handshake.) It borrows what is
  * registered; what is closed is reported no more, but stays registered until {@link unregister}. A pending {@link select}
  * keeps the process alive. A collected selector is closed.
+ *
+ * A `Selector<Data, FileObj>` takes those objects with that data only, and gives them with their types.
  */
-declare class Selector<Data = unknown> extends Watcher {
+declare class Selector<Data = unknown, FileObj extends FdLike = FdLike> extends Watcher {
   #private
   /**
    * An empty selector.
@@ -1160,32 +1168,42 @@ declare class Selector<Data = unknown> extends Watcher {
    *   `ERR_INVALID_STATE` for what has no descriptor to watch; EINVAL for options that exclude each other;
    *   `ERR_FEATURE_UNAVAILABLE_ON_PLATFORM`; `ERR_INVALID_ARG_TYPE`. Nothing is registered then.
    */
-  register(fileObj: FdLike, events: number, data?: Data, options?: RegisterOptions): SelectorKey<Data>
+  register<ItsData extends Data, Its extends FileObj>(
+    fileObj: Its,
+    events: number,
+    data?: ItsData,
+    options?: RegisterOptions,
+  ): SelectorKey<ItsData, Its>
   /**
    * Replaces what an object is watched for, and its data and options with it; a `oneshot` one is reported again.
    *
    * @throws `ERR_INVALID_ARG_VALUE` if it is not registered, or for events as {@link register} does; what the system
    *   refuses (EBADF and ENOENT for what was closed): it is not registered any more then.
    */
-  modify(fileObj: FdLike, events: number, data?: Data, options?: RegisterOptions): SelectorKey<Data>
+  modify<ItsData extends Data>(
+    fileObj: FdLike,
+    events: number,
+    data?: ItsData,
+    options?: RegisterOptions,
+  ): SelectorKey<ItsData, FileObj>
   /**
    * Forgets an object, which may have been closed, and returns its key.
    *
    * @throws `ERR_INVALID_ARG_VALUE` if it is not registered; `ERR_CLOSED`.
    */
-  unregister(fileObj: FdLike): SelectorKey<Data>
+  unregister(fileObj: FdLike): SelectorKey<Data, FileObj>
   /**
    * The key of an object, or of a descriptor.
    *
    * @throws `ERR_INVALID_ARG_VALUE` if it is not registered; `ERR_CLOSED`.
    */
-  getKey(fileObj: FdLike): SelectorKey<Data>
+  getKey(fileObj: FdLike): SelectorKey<Data, FileObj>
   /**
    * What is registered, by object. The map shows later changes, and is empty once the selector is closed.
    *
    * @throws `ERR_CLOSED`
    */
-  getMap(): ReadonlyMap<FdLike, SelectorKey<Data>>
+  getMap(): ReadonlyMap<FileObj, SelectorKey<Data, FileObj>>
   /**
    * Waits until something is ready: all there is, each object once; nothing when the time, in milliseconds, is over. For
    * ever without one. Errors and hang-ups are reported as all that was asked for.
@@ -1193,11 +1211,11 @@ declare class Selector<Data = unknown> extends Watcher {
    * @throws `ERR_INVALID_STATE` while another select waits; `ERR_CLOSED`, also if it is closed meanwhile;
    *   {@link AbortError}; `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`.
    */
-  select(timeout?: number | null | WaitOptions): Promise<Ready<Data>[]>
+  select(timeout?: number | null | WaitOptions): Promise<Ready<Data, FileObj>[]>
   /** The same, blocking this thread. */
-  selectSync(timeout?: number | null | SyncOptions): Ready<Data>[]
+  selectSync(timeout?: number | null | SyncOptions): Ready<Data, FileObj>[]
   /** What {@link select} gives, again and again until the selector is closed. Leaving the loop keeps it open. */
-  [Symbol.asyncIterator](): AsyncGenerator<Ready<Data>[], void, undefined>
+  [Symbol.asyncIterator](): AsyncGenerator<Ready<Data, FileObj>[], void, undefined>
   /** Closes the selector, not what it watches. A pending {@link select} rejects with `ERR_CLOSED`. Closing again does nothing. */
   close(): void
 }

@@ -58,7 +58,7 @@ for (const transport of transports) {
     const [a, b] = await connected(t, transport, { codec: numbers })
     for (const value of [0, 1, -1, 2 ** 31 - 1]) {
       await a.send(value)
-      t.is(await b.recv<number>(), value)
+      t.is(await b.recv(), value)
     }
     await a.send(-2)
     t.is((await b.recvBytes()).toString('hex'), 'fffffffe')
@@ -174,8 +174,8 @@ test('what a codec encodes into its own memory must be left alone only until the
   const codec: CustomCodec = { encode: (value) => memory.fill(value as number), decode: (data) => data }
   const [a, b] = await connected(t, 'pipe', { codec })
   for (const byte of [1, 2, 3]) {
-    const [received] = await Promise.all([b.recv<Buffer>(), a.send(byte)])
-    t.true(received.equals(Buffer.alloc(8 << 20, byte)))
+    const [received] = await Promise.all([b.recv(), a.send(byte)])
+    t.deepEqual(received, Buffer.alloc(8 << 20, byte))
   }
 })
 
@@ -184,7 +184,7 @@ test('what a codec is given to decode is its own to keep', async (t) => {
   const kept: Buffer[] = []
   for (let byte = 0; byte < 50; byte++) {
     await a.send(Buffer.alloc(1000, byte))
-    kept.push(await b.recv<Buffer>())
+    kept.push((await b.recv()) as Buffer)
   }
   t.true(kept.every((data, byte) => data.equals(Buffer.alloc(1000, byte))))
 })

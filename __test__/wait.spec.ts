@@ -104,7 +104,7 @@ for (const transport of transports) {
     while (readers.size > 0) {
       for (const reader of await wait([...readers])) {
         try {
-          const [number, count] = await reader.recv<[number, number]>()
+          const [number, count] = (await reader.recv()) as [number, number]
           received[number]?.push(count)
         } catch (error) {
           t.is((error as NodeJS.ErrnoException).code, 'ERR_EOF')

@@ -90,7 +90,7 @@ class Come implements Command {
 
 /** The client of an accepted connection, by the number that it sends. */
 async function identify(model: Model, connection: Connection): Promise<void> {
-  const number = await soon(connection.recv<number>(), 'the number of a client')
+  const number = (await soon(connection.recv(), 'the number of a client')) as number
   ok(model.waiting.delete(number), `client ${number} was to be accepted`)
   connection.destroy()
 }

@@ -190,7 +190,7 @@ export class Receive extends OpenStep {
       case 'recvBytes':
         return assertWhole({ data: await connection.recvBytes(), fds: [] }, { ...whole, inodes: [] })
       case 'recv':
-        return assertWhole({ data: await connection.recv<Buffer>(), fds: [] }, { ...whole, inodes: [] })
+        return assertWhole({ data: (await connection.recv()) as Buffer, fds: [] }, { ...whole, inodes: [] })
       case 'recvMessage':
         return assertWhole(await connection.recvMessage(), whole)
       case 'for await':

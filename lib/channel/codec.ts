@@ -5,14 +5,14 @@ import { AuthenticationError, CodedError, invalidArgumentType, invalidArgumentVa
  * peers that are trusted), or functions of your own. What `encode` throws rejects the call, what `decode` throws is the
  * `cause` of an `ERR_DECODE`; the connection stays usable.
  */
-export type Codec = 'json' | 'v8' | CustomCodec
+export type Codec<Value = unknown> = 'json' | 'v8' | CustomCodec<Value>
 
-/** A codec of your own. */
-export interface CustomCodec {
+/** A codec of your own. What it decodes and encodes is what `recv` and `send` take and give. */
+export interface CustomCodec<Value = unknown> {
   /** The message for a value. */
-  encode(value: unknown): Uint8Array
+  encode(value: Value): Uint8Array
   /** The value of a message, whose memory is the codec's to keep. */
-  decode(data: Buffer): unknown
+  decode(data: Buffer): Value
 }
 
 const json: CustomCodec = {

@@ -10,8 +10,8 @@ import type { Blocking, SyncOptions, WaitOptions } from '../base/limits.ts'
 
 const { ACKNOWLEDGE_FDS, NO_DELAY, READ_AHEAD } = native
 
-/** Settings of a connection. */
-export interface ConnectionOptions {
+/** Settings of a connection, whose messages are of type `Value` to `send` and `recv`. */
+export interface ConnectionOptions<Value = unknown> {
   /**
    * Bytes a received message may have, up to `buffer.constants.MAX_LENGTH`.
    * @defaultValue 268435456 (256 MiB)
@@ -36,7 +36,7 @@ export interface ConnectionOptions {
    * How `send` and `recv` turn values into messages.
    * @defaultValue `'json'`
    */
-  readonly codec?: Codec | undefined
+  readonly codec?: Codec<Value> | undefined
 }
 
 /** Checked {@link ConnectionOptions}. */

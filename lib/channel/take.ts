@@ -45,10 +45,10 @@ export function record(max: number): TakeOf<OwnedFd[]> {
   }
 }
 
-/** The next message, decoded. */
-export function value<T>(channel: Channel): Take<T> {
+/** The next message, decoded; `Value` is what the channel's codec says. */
+export function value<Value>(channel: Channel): Take<Value> {
   return (inbox, maxLength) => {
     const data = inbox.takeBytes(maxLength)
-    return data === blocked ? blocked : (decode(channel.settings.codec, data) as T)
+    return data === blocked ? blocked : (decode(channel.settings.codec, data) as Value)
   }
 }

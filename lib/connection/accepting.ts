@@ -41,7 +41,7 @@ const collected = new FinalizationRegistry<number>((id) => {
 })
 
 /** What a listener has and is: its number on the native side, who waits for a client, and the clients not accepted yet. */
-export class Accepting implements Source, Readiness, Blamed {
+export class Accepting<Value = unknown> implements Source, Readiness, Blamed {
   readonly address: PeerAddress
   /** The address of the client accepted last. */
   lastAccepted: PeerAddress | undefined
@@ -49,7 +49,7 @@ export class Accepting implements Source, Readiness, Blamed {
   #id: number
   readonly #settings: ConnectionSettings
   readonly #handshakes: Handshakes<Connection> | undefined
-  readonly #accepts = new Queue<Pending<Connection>>()
+  readonly #accepts = new Queue<Pending<Connection<Value>>>()
   readonly #backingOff = new BackingOff()
   readonly #following = new Set<Observer>()
   #warned = false
@@ -86,20 +86,22 @@ export class Accepting implements Source, Readiness, Blamed {
   }
 
   /** Takes the next client, or waits behind those who wait already. */
-  accept(limits: Limits): Promise<Connection> {
+  accept(limits: Limits): Promise<Connection<Value>> {
     if (limits.signal?.aborted) throw new AbortError(limits.signal.reason)
     if (this.#accepts.length === 0) {
       const connection = this.#next()
       if (connection !== undefined) return Promise.resolve(connection)
     }
     this.checkOpen()
-    const pending: Pending<Connection> = new Pending<Connection>(this, limits, 'accept', () => this.#leave(pending))
+    const pending: Pending<Connection<Value>> = new Pending<Connection<Value>>(this, limits, 'accept', () =>
+      this.#leave(pending),
+    )
     this.#accepts.push(pending)
     sources[this.#id] = this
     return pending.promise
   }
 
-  acceptSync(timeout: number): Connection {
+  acceptSync(timeout: number): Connection<Value> {
     if (this.#accepts.length > 0) throw invalidState('Another accept is waiting already')
     const deadline = performance.now() + timeout
     for (;;) {
@@ -117,7 +119,7 @@ export class Accepting implements Source, Readiness, Blamed {
     }
   }
 
-  #shakeSync(connection: Connection, deadline: number): boolean {
+  #shakeSync(connection: Connection<Value>, deadline: number): boolean {
     const through = this.#handshakes?.shakeSync(connection, deadline) !== false
     // A callback may have closed the listener.
     if (this.#id === -1) connection.destroy()
@@ -237,7 +239,7 @@ export class Accepting implements Source, Readiness, Blamed {
    * The next client for a caller; where there is none yet, the listener is reported when there may be. Starts the
    * handshakes there is room for.
    */
-  #next(): Connection | undefined {
+  #next(): Connection<Value> | undefined {
     const through = this.#take()
     if (through !== undefined) return through
     if (this.#handshakes !== undefined) {
@@ -249,14 +251,15 @@ export class Accepting implements Source, Readiness, Blamed {
   }
 
   /** A client that is through. */
-  #take(): Connection | undefined {
+  #take(): Connection<Value> | undefined {
     this.checkOpen()
     if (this.#failure !== undefined) {
       const failure = this.#failure
       this.#failure = undefined
       throw failure
     }
-    const through = this.#handshakes?.take()
+    // What was started is ours.
+    const through = this.#handshakes?.take() as Connection<Value> | undefined
     if (through === undefined) return undefined
     this.#observed()
     return this.#accepted(through)
@@ -275,7 +278,7 @@ export class Accepting implements Source, Readiness, Blamed {
    * The next connection of the kernel's queue, undefined where it is empty. `report`: or where this turn had its share,
    * and the next one is reported; where there is no descriptor for it, later.
    */
-  #fromKernel(report: boolean): Connection | undefined {
+  #fromKernel(report: boolean): Connection<Value> | undefined {
     if (report && this.#backingOff.resting) return undefined
     const channel = acceptChannel(this.#id, this.#settings, report)
     if (typeof channel !== 'number') {
@@ -298,7 +301,7 @@ export class Accepting implements Source, Readiness, Blamed {
     for (const observer of this.#following) observer.exhausted(error)
   }
 
-  #accepted(connection: Connection): Connection {
+  #accepted(connection: Connection<Value>): Connection<Value> {
     this.lastAccepted = connection.peer
     return connection
   }
@@ -313,7 +316,7 @@ export class Accepting implements Source, Readiness, Blamed {
     for (const observer of this.#observers) observer()
   }
 
-  #leave(pending: Pending<Connection>): void {
+  #leave(pending: Pending<Connection<Value>>): void {
     this.#accepts.remove((other) => other === pending)
     this.#rest()
   }

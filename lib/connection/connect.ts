@@ -30,7 +30,7 @@ const { EAGAIN, EINPROGRESS } = errno
 const LONGEST_RETRY = 32
 
 /** How to connect, and settings of the connection. */
-export interface ConnectOptions extends ConnectionOptions, AuthenticationOptions, WaitOptions {
+export interface ConnectOptions<Value = unknown> extends ConnectionOptions<Value>, AuthenticationOptions, WaitOptions {
   /**
    * Milliseconds the listener has for the handshake that an `authKey` asks for, as in {@link WaitOptions}; `timeout` counts
    * beside it. One without a key takes no part in it.
@@ -72,7 +72,7 @@ type Step = { readonly sleep: number } | { readonly lookup: string } | { readonl
  * Connecting, step by step: `next` is given the addresses that were looked up, `throw` the error of a step that failed.
  * `return` gives it up and closes what it has open.
  */
-type Connecting = Generator<Step, Connection, string[]>
+type Connecting<Value> = Generator<Step, Connection<Value>, string[]>
 
 /**
  * Connects to a listener: a unix socket (path or Linux abstract name) or a TCP port. With an `authKey` both ends prove
@@ -85,9 +85,12 @@ type Connecting = Generator<Step, Connection, string[]>
  *   {@link TimeoutError} after `handshakeTimeout` if it has none; what sends and receives throw, such as {@link EOFError},
  *   if it goes away.
  */
-export async function connect(address: Address, options?: ConnectOptions): Promise<Connection> {
+export async function connect<Value = unknown>(
+  address: Address,
+  options?: ConnectOptions<Value>,
+): Promise<Connection<Value>> {
   const wanted = check(address, options, connectNames)
-  return drive(connecting(wanted), checkStart(options))
+  return drive(connecting<Value>(wanted), checkStart(options))
 }
 
 /**
@@ -95,9 +98,12 @@ export async function connect(address: Address, options?: ConnectOptions): Promi
  *
  * @throws as {@link connect}
  */
-export function connectSync(address: Address, options?: Blocking<ConnectOptions>): Connection {
+export function connectSync<Value = unknown>(
+  address: Address,
+  options?: Blocking<ConnectOptions<Value>>,
+): Connection<Value> {
   const wanted = check(address, options, connectSyncNames)
-  return driveSync(connecting(wanted), checkLimits(options).timeout)
+  return driveSync(connecting<Value>(wanted), checkLimits(options).timeout)
 }
 
 function check(address: Address, options: ConnectOptions | undefined, known: Names<Blocking<ConnectOptions>>): Wanted {
@@ -113,8 +119,9 @@ function checkStart(options: ConnectOptions | undefined): Limits {
   return limits
 }
 
-function* connecting({ target, settings, authentication, handshakeTimeout }: Wanted): Connecting {
-  const connection = target.kind === 'fd' ? connectCopy(target.fd, settings) : yield* reaching(target, settings)
+function* connecting<Value>({ target, settings, authentication, handshakeTimeout }: Wanted): Connecting<Value> {
+  const connection =
+    target.kind === 'fd' ? connectCopy<Value>(target.fd, settings) : yield* reaching<Value>(target, settings)
   if (authentication === undefined) return connection
   let proven = false
   try {
@@ -127,7 +134,7 @@ function* connecting({ target, settings, authentication, handshakeTimeout }: Wan
   }
 }
 
-function connectCopy(fd: Parameters<typeof OwnedFd.dup>[0], settings: ConnectionSettings): Connection {
+function connectCopy<Value>(fd: Parameters<typeof OwnedFd.dup>[0], settings: ConnectionSettings): Connection<Value> {
   const copy = OwnedFd.dup(fd)
   try {
     return connectionOver(adoptWith(copy, settings))
@@ -137,17 +144,17 @@ function connectCopy(fd: Parameters<typeof OwnedFd.dup>[0], settings: Connection
 }
 
 /** Not a generator of its own: connecting to a unix socket costs little more than making one does. */
-function reaching(target: UnixTarget | InternetTarget, settings: ConnectionSettings): Connecting {
+function reaching<Value>(target: UnixTarget | InternetTarget, settings: ConnectionSettings): Connecting<Value> {
   return target.kind === 'unix' ? retrying(target, settings) : reachingInternet(target, settings)
 }
 
-function* reachingInternet(target: InternetTarget, settings: ConnectionSettings): Connecting {
+function* reachingInternet<Value>(target: InternetTarget, settings: ConnectionSettings): Connecting<Value> {
   const fd = yield* trying(target)
   return connectionOver(openFreshChannel(fd, settings, socketAddress(fd, true)))
 }
 
 /** Nothing tells when an accept queue has room again. */
-function* retrying(target: UnixTarget, settings: ConnectionSettings): Connecting {
+function* retrying<Value>(target: UnixTarget, settings: ConnectionSettings): Connecting<Value> {
   for (let delay = 1; ; delay = Math.min(2 * delay, LONGEST_RETRY)) {
     const channel = connectChannel(target.path, target.address, settings)
     if (typeof channel !== 'number') return connectionOver(channel)
@@ -192,18 +199,18 @@ function connectError(code: number, target: Target): Error {
 const none: string[] = []
 
 /** Takes the steps of connecting as they come, within the limits; mostly there is nothing to wait for. */
-function drive(steps: Connecting, limits: Limits): Connection | Promise<Connection> {
+function drive<Value>(steps: Connecting<Value>, limits: Limits): Connection<Value> | Promise<Connection<Value>> {
   const first = steps.next()
   if (first.done === true) return first.value
   // How to give up the present step.
   let release = (): void => {}
   let stopped = false
-  const pending = new Pending<Connection>(undefined, limits, 'connect', () => {
+  const pending = new Pending<Connection<Value>>(undefined, limits, 'connect', () => {
     stopped = true
     release()
     steps.return(undefined as never)
   })
-  const resume = (go: () => IteratorResult<Step, Connection>): void => {
+  const resume = (go: () => IteratorResult<Step, Connection<Value>>): void => {
     if (stopped) return
     try {
       const next = go()
@@ -259,7 +266,7 @@ function begin(step: Step, succeed: (addresses: string[]) => void, fail: (error:
 const neverWoken = new Int32Array(new SharedArrayBuffer(4))
 
 /** Takes the steps of connecting, blocking for at most `timeout` milliseconds. */
-function driveSync(steps: Connecting, timeout: number): Connection {
+function driveSync<Value>(steps: Connecting<Value>, timeout: number): Connection<Value> {
   const deadline = performance.now() + timeout
   for (let next = steps.next(); ;) {
     if (next.done === true) return next.value

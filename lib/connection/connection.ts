@@ -28,7 +28,8 @@ import type { PeerAddress, PeerCredentials } from '../descriptors/peer.ts'
 
 /** For those beside this file: the channel of a connection, and a connection over a channel. */
 export let channelOf: (connection: Connection) => Channel
-export let connectionOver: (channel: Channel) => Connection
+/** `Value` is what its codec says. */
+export let connectionOver: <Value>(channel: Channel) => Connection<Value>
 
 /**
  * Framed messages over a stream socket, pipe or terminal, byte for byte as Python's
@@ -37,14 +38,17 @@ export let connectionOver: (channel: Channel) => Connection
  * Receives may wait beside each other and are served in order. Nothing is read until somebody asks. A pending operation
  * keeps the process alive, an idle connection does not. A collected connection is closed, with a warning
  * (`FDWIRE_CONNECTION_LEAK`).
+ *
+ * `Value` is what {@link Connection.send} and {@link Connection.recv} take and give: what a codec of your own says, or
+ * what `connect<Value>()` does; `'json'` and `'v8'` check nothing of it.
  */
-export class Connection extends Uncloneable {
+export class Connection<Value = unknown> extends Uncloneable {
   static {
     inspectable(this.prototype, ({ closed, fd, peer }) => {
       return `Connection { fd: ${fd}, ${closed ? 'closed' : `peer: ${show(peer)}`} }`
     })
     channelOf = (connection) => connection.#channel
-    connectionOver = (channel) => new Connection(channel)
+    connectionOver = <Value>(channel: Channel) => new Connection<Value>(channel)
     registerConversion('toConnection', Connection.fromFd)
   }
 
@@ -63,7 +67,7 @@ export class Connection extends Uncloneable {
    *
    * @throws `ERR_INVALID_FD_TYPE`; EBADF; `ERR_CLOSED`; `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`.
    */
-  static fromFd(fd: number | OwnedFd, options?: ConnectionOptions): Connection {
+  static fromFd<Value = unknown>(fd: number | OwnedFd, options?: ConnectionOptions<Value>): Connection<Value> {
     return new Connection(adoptChannel(fd, options))
   }
 
@@ -74,7 +78,7 @@ export class Connection extends Uncloneable {
    *
    * @throws `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`; `ERR_INVALID_ARG_VALUE` for a Duplex of objects or text.
    */
-  static fromStream(duplex: Duplex, options?: ConnectionOptions): Connection {
+  static fromStream<Value = unknown>(duplex: Duplex, options?: ConnectionOptions<Value>): Connection<Value> {
     return new Connection(streamChannel(duplex, options))
   }
 
@@ -170,12 +174,12 @@ export class Connection extends Uncloneable {
    *
    * @throws what the codec throws, with nothing sent; otherwise as {@link sendBytes}.
    */
-  send(value: unknown, options?: SendValueOptions): Promise<void> {
+  send(value: Value, options?: SendValueOptions): Promise<void> {
     return sending.sendValue(this.#channel, value, options)
   }
 
   /** As {@link send}, blocking, as {@link sendBytesSync} does. */
-  sendSync(value: unknown, options?: SendValueOptions & SyncOptions): void {
+  sendSync(value: Value, options?: SendValueOptions & SyncOptions): void {
     sending.sendValueSync(this.#channel, value, options)
   }
 
@@ -245,13 +249,13 @@ export class Connection extends Uncloneable {
    * @throws `ERR_DECODE` for what the codec does not decode, whose error is the `cause`; the message is consumed.
    *   {@link AuthenticationError} for a challenge. Otherwise as {@link recvBytes}.
    */
-  recv<T = unknown>(options?: ReceiveOptions): Promise<T> {
-    return receive(this.#channel, 'recv', options, take.value<T>(this.#channel))
+  recv(options?: ReceiveOptions): Promise<Value> {
+    return receive(this.#channel, 'recv', options, take.value<Value>(this.#channel))
   }
 
   /** As {@link recv}, blocking, as {@link recvBytesSync} does. */
-  recvSync<T = unknown>(options?: Blocking<ReceiveOptions>): T {
-    return receiveSync(this.#channel, 'recvSync', options, take.value<T>(this.#channel))
+  recvSync(options?: Blocking<ReceiveOptions>): Value {
+    return receiveSync(this.#channel, 'recvSync', options, take.value<Value>(this.#channel))
   }
 
   /**
@@ -345,13 +349,18 @@ export class Connection extends Uncloneable {
    * @throws `ERR_PROTOCOL` if the message is no such connection; its descriptors are closed. Otherwise as
    *   {@link recvBytes}.
    */
-  recvConnection(options?: WaitOptions): Promise<Connection> {
-    return receive(this.#channel, 'recvConnection', options, takeConnection(this.#channel, connectionOver))
+  recvConnection(options?: WaitOptions): Promise<Connection<Value>> {
+    return receive(this.#channel, 'recvConnection', options, takeConnection(this.#channel, connectionOver<Value>))
   }
 
   /** As {@link recvConnection}, blocking, as {@link recvBytesSync} does. */
-  recvConnectionSync(options?: SyncOptions): Connection {
-    return receiveSync(this.#channel, 'recvConnectionSync', options, takeConnection(this.#channel, connectionOver))
+  recvConnectionSync(options?: SyncOptions): Connection<Value> {
+    return receiveSync(
+      this.#channel,
+      'recvConnectionSync',
+      options,
+      takeConnection(this.#channel, connectionOver<Value>),
+    )
   }
 
   /**

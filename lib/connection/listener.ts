@@ -28,15 +28,15 @@ const closed = Promise.resolve()
  * `verifyPeer` a `wait`, `select` or `Selector`. Then the handshakes of up to 64 go on side by side, and who is through
  * first is accepted first; who fails is closed and told to `onHandshakeError`. An open listener keeps the process alive.
  */
-export class Listener extends Uncloneable {
+export class Listener<Value = unknown> extends Uncloneable {
   static {
     inspectable(this.prototype, (object) => object.#describe())
     registerConversion('toListener', Listener.fromFd)
   }
 
-  readonly #accepting: Accepting
+  readonly #accepting: Accepting<Value>
 
-  private constructor(accepting: Accepting) {
+  private constructor(accepting: Accepting<Value>) {
     super()
     if (!(accepting instanceof Accepting))
       throw illegalConstructor('Listener', 'Listener.listen, Listener.listenSync or Listener.fromFd')
@@ -49,7 +49,10 @@ export class Listener extends Uncloneable {
    * @throws EADDRINUSE, also for a stale socket file unless `replaceStale`; EACCES, ENOENT, ENAMETOOLONG and what else
    *   bind(2) gives; `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_OUT_OF_RANGE` before anything is done.
    */
-  static async listen(address?: Address | null, options?: ListenerOptions): Promise<Listener> {
+  static async listen<Value = unknown>(
+    address?: Address | null,
+    options?: ListenerOptions<Value>,
+  ): Promise<Listener<Value>> {
     const { target, settings } = checkListening(address, options)
     if (target?.kind !== 'internet') return new Listener(listenLocally(target, settings))
     return new Listener(listenInternet(await resolveHost(target.host), target, settings))
@@ -60,7 +63,7 @@ export class Listener extends Uncloneable {
    *
    * @throws as {@link listen}
    */
-  static listenSync(address?: Address | null, options?: ListenerOptions): Listener {
+  static listenSync<Value = unknown>(address?: Address | null, options?: ListenerOptions<Value>): Listener<Value> {
     const { target, settings } = checkListening(address, options)
     if (target?.kind !== 'internet') return new Listener(listenLocally(target, settings))
     return new Listener(listenInternet(resolveHostSync(target.host), target, settings))
@@ -75,7 +78,7 @@ export class Listener extends Uncloneable {
    * @throws `ERR_INVALID_FD_TYPE`; EBADF; EPERM for the mode of a file of somebody else's; `ERR_CLOSED`;
    *   `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_OUT_OF_RANGE`.
    */
-  static fromFd(fd: number | OwnedFd, options?: ListenerOptions): Listener {
+  static fromFd<Value = unknown>(fd: number | OwnedFd, options?: ListenerOptions<Value>): Listener<Value> {
     return new Listener(adoptListener(fd, options))
   }
 
@@ -121,7 +124,7 @@ export class Listener extends Uncloneable {
    * @throws `ERR_CLOSED`; {@link TimeoutError}, whose `cause` is the EMFILE, if any; {@link AbortError};
    *   `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`.
    */
-  accept(options?: WaitOptions): Promise<Connection> {
+  accept(options?: WaitOptions): Promise<Connection<Value>> {
     try {
       this.#accepting.checkOpen()
       return this.#accepting.accept(checkWaitOptions(options))
@@ -138,7 +141,7 @@ export class Listener extends Uncloneable {
    * @throws `ERR_INVALID_STATE` beside an {@link accept} that waits, and for a `verifyPeer` that returns a promise, whose
    *   client is closed; otherwise as {@link accept}.
    */
-  acceptSync(options?: SyncOptions): Connection {
+  acceptSync(options?: SyncOptions): Connection<Value> {
     this.#accepting.checkOpen()
     return this.#accepting.acceptSync(checkSyncOptions(options))
   }
@@ -153,12 +156,12 @@ export class Listener extends Uncloneable {
    *
    * @throws `ERR_CLOSED`; `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_OUT_OF_RANGE`.
    */
-  serve(handler: ConnectionHandler, options?: ServeOptions): Promise<void> {
+  serve(handler: ConnectionHandler<Value>, options?: ServeOptions<Value>): Promise<void> {
     return serve(this.#accepting, handler, options)
   }
 
   /** Connections until the listener is closed. Leaving the loop keeps it open. */
-  async *[Symbol.asyncIterator](): AsyncGenerator<Connection, void, undefined> {
+  async *[Symbol.asyncIterator](): AsyncGenerator<Connection<Value>, void, undefined> {
     while (!this.closed) {
       try {
         yield await this.accept()

@@ -17,7 +17,7 @@ import { checkUnlinkOnExit } from './unlink-on-exit.ts'
 import type { Address, InternetTarget, Target, UnixTarget } from './address.ts'
 
 /** Settings of a listener, and of the connections it accepts. */
-export interface ListenerOptions extends ConnectionOptions, HandshakeOptions {
+export interface ListenerOptions<Value = unknown> extends ConnectionOptions<Value>, HandshakeOptions {
   /** Connections the kernel queues before {@link Listener.accept} takes them (listen(2)). @defaultValue 511 */
   readonly backlog?: number | undefined
   /**
@@ -96,33 +96,37 @@ function checkListenerOptions(options: ListenerOptions = {}, unlink = true): Lis
 }
 
 /** Listens on a host's address, which was looked up. */
-export function listenInternet(hosts: readonly string[], target: InternetTarget, settings: ListenSettings): Accepting {
+export function listenInternet<Value>(
+  hosts: readonly string[],
+  target: InternetTarget,
+  settings: ListenSettings,
+): Accepting<Value> {
   const id = native.listenInternet(realm, hosts[0] as string, target.port, settings.backlog ?? BACKLOG)
   return accepting(id, target, settings)
 }
 
 /** Listens on anything else. */
-export function listenLocally(
+export function listenLocally<Value>(
   target: Exclude<Target, InternetTarget> | undefined,
   settings: ListenSettings,
-): Accepting {
+): Accepting<Value> {
   if (target === undefined) return listenTemporary(settings)
   return target.kind === 'fd' ? listenOnCopy(target.fd, settings) : listenUnix(target, settings)
 }
 
 /** Of somebody's descriptor, who still has it when this fails. */
-export function adoptListener(fd: number | OwnedFd, options: ListenerOptions | undefined): Accepting {
+export function adoptListener<Value>(fd: number | OwnedFd, options: ListenerOptions | undefined): Accepting<Value> {
   return adopt(fd, checkListenerOptions(options, false))
 }
 
-function adopt(fd: number | OwnedFd, settings: ListenSettings): Accepting {
+function adopt<Value>(fd: number | OwnedFd, settings: ListenSettings): Accepting<Value> {
   const id = adopting(fd, 'a listening stream socket', isListener, (number) =>
     checkCode(native.listenDescriptor(realm, number, settings.file, settings.backlog)),
   )
-  return new Accepting(id, settings)
+  return new Accepting<Value>(id, settings)
 }
 
-function listenOnCopy(fd: FdLike, settings: ListenSettings): Accepting {
+function listenOnCopy<Value>(fd: FdLike, settings: ListenSettings): Accepting<Value> {
   const copy = OwnedFd.dup(fd)
   try {
     return adopt(copy, settings)
@@ -131,11 +135,11 @@ function listenOnCopy(fd: FdLike, settings: ListenSettings): Accepting {
   }
 }
 
-function listenUnix(target: UnixTarget, settings: ListenSettings): Accepting {
+function listenUnix<Value>(target: UnixTarget, settings: ListenSettings): Accepting<Value> {
   return accepting(native.listenUnix(realm, target.path, settings.backlog ?? BACKLOG, settings.file), target, settings)
 }
 
-function listenTemporary(settings: ListenSettings): Accepting {
+function listenTemporary<Value>(settings: ListenSettings): Accepting<Value> {
   const { mkdtempSync } = process.getBuiltinModule('node:fs')
   const { tmpdir } = process.getBuiltinModule('node:os')
   const { join } = process.getBuiltinModule('node:path')
@@ -145,6 +149,6 @@ function listenTemporary(settings: ListenSettings): Accepting {
   return accepting(native.listenUnix(realm, target.path, settings.backlog ?? BACKLOG, file), target, settings)
 }
 
-function accepting(id: number, target: Target, settings: ListenSettings): Accepting {
-  return new Accepting(id < 0 ? checkCode(id, listenDetails(target, settings.file.replaceStale)) : id, settings)
+function accepting<Value>(id: number, target: Target, settings: ListenSettings): Accepting<Value> {
+  return new Accepting<Value>(id < 0 ? checkCode(id, listenDetails(target, settings.file.replaceStale)) : id, settings)
 }

@@ -8,7 +8,7 @@ import type { ConnectionOptions } from '../channel/options.ts'
 import { errorOf, native } from '../native/binding.ts'
 
 /** What a pipe is to be. */
-export interface PipeOptions extends ConnectionOptions {
+export interface PipeOptions<Value = unknown> extends ConnectionOptions<Value> {
   /**
    * Whether both ends send and receive: a pair of unix sockets. `false` makes a one-way OS pipe, the reading end first,
    * that carries no descriptors.
@@ -26,7 +26,7 @@ const pipeNames: Names<PipeOptions> = { ...connectionNames, duplex: true }
  *
  * @throws EMFILE, ENFILE; `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`.
  */
-export function pipe(options?: PipeOptions): [Connection, Connection] {
+export function pipe<Value = unknown>(options?: PipeOptions<Value>): [Connection<Value>, Connection<Value>] {
   const settings = checkConnectionOptions(options, pipeNames)
   const duplex = checkFlag(options?.duplex, 'options.duplex', true)
   const pair = native.descriptorPair(duplex)

@@ -8,10 +8,10 @@ import { channelOf } from './connection.ts'
 import type { Connection } from './connection.ts'
 
 /** What is done with each connection; it is closed when this returns, or what it returns settles. */
-export type ConnectionHandler = (connection: Connection) => unknown
+export type ConnectionHandler<Value = unknown> = (connection: Connection<Value>) => unknown
 
 /** How connections are served. */
-export interface ServeOptions {
+export interface ServeOptions<Value = unknown> {
   /** Ends the serving when aborted, as {@link Listener.close} does: nobody is accepted any more, handlers may finish. */
   readonly signal?: AbortSignal | undefined
   /**
@@ -25,7 +25,7 @@ export interface ServeOptions {
    * connection. What this throws is an uncaught exception.
    * @defaultValue one process warning for the first error (`FDWIRE_SERVE_ERROR`)
    */
-  readonly onError?: ((error: Error, connection?: Connection) => unknown) | undefined
+  readonly onError?: ((error: Error, connection?: Connection<Value>) => unknown) | undefined
   /**
    * Milliseconds that handlers have once the serving is to end, as in {@link WaitOptions}; then their connections are
    * destroyed.
@@ -37,15 +37,15 @@ export interface ServeOptions {
 export const serveNames: Names<ServeOptions> = { signal: true, maxConnections: true, onError: true, drainTimeout: true }
 
 /** Checked {@link ServeOptions}. */
-interface ServeSettings {
-  readonly handler: ConnectionHandler
+interface ServeSettings<Value> {
+  readonly handler: ConnectionHandler<Value>
   readonly signal: AbortSignal | undefined
   readonly maxConnections: number
-  readonly onError: ServeOptions['onError']
+  readonly onError: ServeOptions<Value>['onError']
   readonly drainTimeout: number
 }
 
-function checkServe(handler: ConnectionHandler, options: ServeOptions = {}): ServeSettings {
+function checkServe<Value>(handler: ConnectionHandler<Value>, options: ServeOptions<Value> = {}): ServeSettings<Value> {
   if (typeof handler !== 'function') throw invalidArgumentType('handler', 'a function', handler)
   checkOptions(options, serveNames)
   const { onError } = options
@@ -62,7 +62,11 @@ function checkServe(handler: ConnectionHandler, options: ServeOptions = {}): Ser
 }
 
 /** Serves the connections of a listener until that is closed, or the signal aborted, and they have ended. */
-export async function serve(accepting: Accepting, handler: ConnectionHandler, options?: ServeOptions): Promise<void> {
+export async function serve<Value>(
+  accepting: Accepting<Value>,
+  handler: ConnectionHandler<Value>,
+  options?: ServeOptions<Value>,
+): Promise<void> {
   const settings = checkServe(handler, options)
   accepting.checkOpen()
   await new Serving(accepting, settings).run()
@@ -71,10 +75,10 @@ export async function serve(accepting: Accepting, handler: ConnectionHandler, op
 /** How a client leaves that has no more to say. */
 const departures = new Set<unknown>(['ERR_EOF', 'ECONNRESET', 'EPIPE'])
 
-class Serving {
-  readonly #accepting: Accepting
-  readonly #settings: ServeSettings
-  readonly #open = new Set<Connection>()
+class Serving<Value> {
+  readonly #accepting: Accepting<Value>
+  readonly #settings: ServeSettings<Value>
+  readonly #open = new Set<Connection<Value>>()
   /** Aborted when nobody is to be accepted any more. */
   readonly #ending = new AbortController()
   /** Called when a connection is closed, or the serving is to end. */
@@ -83,7 +87,7 @@ class Serving {
   #expired = false
   #warned = false
 
-  constructor(accepting: Accepting, settings: ServeSettings) {
+  constructor(accepting: Accepting<Value>, settings: ServeSettings<Value>) {
     this.#accepting = accepting
     this.#settings = settings
   }
@@ -117,7 +121,7 @@ class Serving {
         await this.#change()
         continue
       }
-      let connection: Connection
+      let connection: Connection<Value>
       try {
         connection = await this.#accepting.accept(limits)
       } catch (error) {
@@ -128,7 +132,7 @@ class Serving {
     }
   }
 
-  async #handle(connection: Connection): Promise<void> {
+  async #handle(connection: Connection<Value>): Promise<void> {
     this.#open.add(connection)
     try {
       await this.#settings.handler(connection)
@@ -141,7 +145,7 @@ class Serving {
   }
 
   /** Whether an error tells no more than that the client left, or that we end. */
-  #isExpected(error: unknown, connection: Connection): boolean {
+  #isExpected(error: unknown, connection: Connection<Value>): boolean {
     if (!(error instanceof Error && 'code' in error)) return false
     const { code } = error
     if (code === 'ABORT_ERR') return this.#settings.signal?.aborted === true
@@ -149,7 +153,7 @@ class Serving {
     return departures.has(code) || (code === 'ERR_CLOSED' && this.#expired)
   }
 
-  #tell(error: Error, connection?: Connection): void {
+  #tell(error: Error, connection?: Connection<Value>): void {
     const { onError } = this.#settings
     if (onError !== undefined) {
       try {

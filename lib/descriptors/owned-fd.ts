@@ -23,14 +23,14 @@ import { checkCode, hot, native } from '../native/binding.ts'
 // What a descriptor turns into lies above it: only its types are named here, and the classes register how that is done.
 // oxlint-disable typescript/consistent-type-imports
 interface Conversions {
-  toConnection(
+  toConnection<Value = unknown>(
     fd: OwnedFd,
-    options?: import('../channel/options.ts').ConnectionOptions,
-  ): import('../connection/connection.ts').Connection
-  toListener(
+    options?: import('../channel/options.ts').ConnectionOptions<Value>,
+  ): import('../connection/connection.ts').Connection<Value>
+  toListener<Value = unknown>(
     fd: OwnedFd,
-    options?: import('../connection/listening.ts').ListenerOptions,
-  ): import('../connection/listener.ts').Listener
+    options?: import('../connection/listening.ts').ListenerOptions<Value>,
+  ): import('../connection/listener.ts').Listener<Value>
 }
 
 const conversions: Partial<Conversions> = {}
@@ -258,9 +258,9 @@ export class OwnedFd extends Uncloneable {
    *
    * @throws `ERR_INVALID_FD_TYPE` unless it is a stream socket, a pipe or a terminal; `ERR_CLOSED`.
    */
-  toConnection(
-    options?: import('../channel/options.ts').ConnectionOptions,
-  ): import('../connection/connection.ts').Connection {
+  toConnection<Value = unknown>(
+    options?: import('../channel/options.ts').ConnectionOptions<Value>,
+  ): import('../connection/connection.ts').Connection<Value> {
     return conversion('toConnection')(this, options)
   }
 
@@ -269,9 +269,9 @@ export class OwnedFd extends Uncloneable {
    *
    * @throws `ERR_INVALID_FD_TYPE` unless it is a listening stream socket; `ERR_CLOSED`.
    */
-  toListener(
-    options?: import('../connection/listening.ts').ListenerOptions,
-  ): import('../connection/listener.ts').Listener {
+  toListener<Value = unknown>(
+    options?: import('../connection/listening.ts').ListenerOptions<Value>,
+  ): import('../connection/listener.ts').Listener<Value> {
     return conversion('toListener')(this, options)
   }
 

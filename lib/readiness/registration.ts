@@ -43,9 +43,9 @@ export interface RegisterOptions {
 }
 
 /** What is registered. Python's `selectors.SelectorKey`. */
-export interface SelectorKey<Data = unknown> {
+export interface SelectorKey<Data = unknown, FileObj extends FdLike = FdLike> {
   /** The object registered, itself. */
-  readonly fileObj: FdLike
+  readonly fileObj: FileObj
   /** Its descriptor at that time. */
   readonly fd: number
   /** What it is watched for: {@link EVENT_READ}, {@link EVENT_WRITE}, or both. */
@@ -55,8 +55,8 @@ export interface SelectorKey<Data = unknown> {
 }
 
 /** Something that is ready. */
-export interface Ready<Data = unknown> {
-  readonly key: SelectorKey<Data>
+export interface Ready<Data = unknown, FileObj extends FdLike = FdLike> {
+  readonly key: SelectorKey<Data, FileObj>
   /** What for: those of `key.events` that it is ready for, and what else its options ask for. */
   readonly events: number
 }
@@ -71,8 +71,8 @@ export interface Settings {
 }
 
 /** An object that is registered. */
-export interface Registration<Data> {
-  key: SelectorKey<Data>
+export interface Registration<Data, FileObj extends FdLike> {
+  key: SelectorKey<Data, FileObj>
   settings: Settings
   /** The object, not its descriptor, says when it can be read: a listener with handshakes. */
   readonly byObject: boolean

@@ -25,8 +25,10 @@ import { Watch, Watcher, checkWait } from './watch.ts'
  * go on. (To {@link selectSync}, a client that knocks is enough: `acceptSync` goes through the handshake.) It borrows what is
  * registered; what is closed is reported no more, but stays registered until {@link unregister}. A pending {@link select}
  * keeps the process alive. A collected selector is closed.
+ *
+ * A `Selector<Data, FileObj>` takes those objects with that data only, and gives them with their types.
  */
-export class Selector<Data = unknown> extends Watcher {
+export class Selector<Data = unknown, FileObj extends FdLike = FdLike> extends Watcher {
   static {
     inspectable(
       this.prototype,
@@ -34,15 +36,15 @@ export class Selector<Data = unknown> extends Watcher {
     )
   }
 
-  readonly #watch: Watch<Ready<Data>[]>
-  readonly #registrations = new Map<FdLike, Registration<Data>>()
+  readonly #watch: Watch<Ready<Data, FileObj>[]>
+  readonly #registrations = new Map<FileObj, Registration<Data, FileObj>>()
   /** Those the native side knows; an object that was closed may have lost its number to another. */
-  readonly #byFd = new Map<number, Registration<Data>>()
+  readonly #byFd = new Map<number, Registration<Data, FileObj>>()
   /** Those that had something read ahead when last asked. */
-  readonly #ahead = new Set<Registration<Data>>()
-  readonly #byObject = new Set<Registration<Data>>()
+  readonly #ahead = new Set<Registration<Data, FileObj>>()
+  readonly #byObject = new Set<Registration<Data, FileObj>>()
   #selecting = false
-  readonly #map: LiveMap<FdLike, SelectorKey<Data>> = new LiveMap(this.#registrations)
+  readonly #map: LiveMap<FileObj, SelectorKey<Data, FileObj>> = new LiveMap(this.#registrations)
 
   /**
    * An empty selector.
@@ -50,7 +52,7 @@ export class Selector<Data = unknown> extends Watcher {
    * @throws EMFILE, ENFILE; `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`.
    */
   constructor(options?: SelectorOptions) {
-    const watch = new Watch<Ready<Data>[]>(native.selectorOpen(realm, checkRegularFiles(options)), 'selector')
+    const watch = new Watch<Ready<Data, FileObj>[]>(native.selectorOpen(realm, checkRegularFiles(options)), 'selector')
     super(watch)
     this.#watch = watch
   }
@@ -64,7 +66,12 @@ export class Selector<Data = unknown> extends Watcher {
    *   `ERR_INVALID_STATE` for what has no descriptor to watch; EINVAL for options that exclude each other;
    *   `ERR_FEATURE_UNAVAILABLE_ON_PLATFORM`; `ERR_INVALID_ARG_TYPE`. Nothing is registered then.
    */
-  register(fileObj: FdLike, events: number, data?: Data, options?: RegisterOptions): SelectorKey<Data> {
+  register<ItsData extends Data, Its extends FileObj>(
+    fileObj: Its,
+    events: number,
+    data?: ItsData,
+    options?: RegisterOptions,
+  ): SelectorKey<ItsData, Its> {
     this.#watch.checkOpen()
     const settings = checkSettings(options)
     checkEvents(events, settings)
@@ -72,9 +79,9 @@ export class Selector<Data = unknown> extends Watcher {
     const code = native.selectorRegister(this.#watch.id, fd, events, settings)
     if (errnoOf(code) === -errno.EEXIST) throw invalidArgumentValue('fileObj', `is registered already: ${fd}`)
     checkCode(code, regularFile)
-    const key = Object.freeze({ fileObj, fd, events, data: data as Data })
+    const key = Object.freeze({ fileObj, fd, events, data: data as ItsData })
     const byObject = isByObject(fileObj)
-    const registration: Registration<Data> = {
+    const registration: Registration<Data, FileObj> = {
       key,
       settings,
       byObject,
@@ -100,7 +107,12 @@ export class Selector<Data = unknown> extends Watcher {
    * @throws `ERR_INVALID_ARG_VALUE` if it is not registered, or for events as {@link register} does; what the system
    *   refuses (EBADF and ENOENT for what was closed): it is not registered any more then.
    */
-  modify(fileObj: FdLike, events: number, data?: Data, options?: RegisterOptions): SelectorKey<Data> {
+  modify<ItsData extends Data>(
+    fileObj: FdLike,
+    events: number,
+    data?: ItsData,
+    options?: RegisterOptions,
+  ): SelectorKey<ItsData, FileObj> {
     const registration = this.#find(fileObj)
     const settings = checkSettings(options)
     checkEvents(events, settings)
@@ -112,12 +124,13 @@ export class Selector<Data = unknown> extends Watcher {
       if (!known) throw systemError(code, 'select')
       checkCode(code)
     }
-    registration.key = Object.freeze({ fileObj: registration.key.fileObj, fd, events, data: data as Data })
+    const key = Object.freeze({ fileObj: registration.key.fileObj, fd, events, data: data as ItsData })
+    registration.key = key
     registration.settings = settings
     registration.spent = false
     this.#begin(registration)
     this.#watch.check()
-    return registration.key
+    return key
   }
 
   /**
@@ -125,7 +138,7 @@ export class Selector<Data = unknown> extends Watcher {
    *
    * @throws `ERR_INVALID_ARG_VALUE` if it is not registered; `ERR_CLOSED`.
    */
-  unregister(fileObj: FdLike): SelectorKey<Data> {
+  unregister(fileObj: FdLike): SelectorKey<Data, FileObj> {
     const registration = this.#find(fileObj)
     this.#forget(registration)
     return registration.key
@@ -136,7 +149,7 @@ export class Selector<Data = unknown> extends Watcher {
    *
    * @throws `ERR_INVALID_ARG_VALUE` if it is not registered; `ERR_CLOSED`.
    */
-  getKey(fileObj: FdLike): SelectorKey<Data> {
+  getKey(fileObj: FdLike): SelectorKey<Data, FileObj> {
     return this.#find(fileObj).key
   }
 
@@ -145,7 +158,7 @@ export class Selector<Data = unknown> extends Watcher {
    *
    * @throws `ERR_CLOSED`
    */
-  getMap(): ReadonlyMap<FdLike, SelectorKey<Data>> {
+  getMap(): ReadonlyMap<FileObj, SelectorKey<Data, FileObj>> {
     this.#watch.checkOpen()
     return this.#map
   }
@@ -157,11 +170,11 @@ export class Selector<Data = unknown> extends Watcher {
    * @throws `ERR_INVALID_STATE` while another select waits; `ERR_CLOSED`, also if it is closed meanwhile;
    *   {@link AbortError}; `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`.
    */
-  async select(timeout?: number | null | WaitOptions): Promise<Ready<Data>[]> {
+  async select(timeout?: number | null | WaitOptions): Promise<Ready<Data, FileObj>[]> {
     this.#watch.checkOpen()
     const limits = checkWait(timeout)
     this.#watch.checkIdle()
-    const attempt = (): Ready<Data>[] | undefined => {
+    const attempt = (): Ready<Data, FileObj>[] | undefined => {
       const ready = this.#take(0)
       return ready.length === 0 ? undefined : ready
     }
@@ -176,7 +189,7 @@ export class Selector<Data = unknown> extends Watcher {
   }
 
   /** The same, blocking this thread. */
-  selectSync(timeout?: number | null | SyncOptions): Ready<Data>[] {
+  selectSync(timeout?: number | null | SyncOptions): Ready<Data, FileObj>[] {
     this.#watch.checkOpen()
     const milliseconds = checkPositionalSync(timeout, Infinity)
     this.#watch.checkIdle()
@@ -193,7 +206,7 @@ export class Selector<Data = unknown> extends Watcher {
   }
 
   /** What {@link select} gives, again and again until the selector is closed. Leaving the loop keeps it open. */
-  async *[Symbol.asyncIterator](): AsyncGenerator<Ready<Data>[], void, undefined> {
+  async *[Symbol.asyncIterator](): AsyncGenerator<Ready<Data, FileObj>[], void, undefined> {
     while (!this.closed) {
       try {
         yield await this.select()
@@ -218,14 +231,14 @@ export class Selector<Data = unknown> extends Watcher {
     this.#byObject.clear()
   }
 
-  #find(fileObj: FdLike): Registration<Data> {
+  #find(fileObj: FdLike): Registration<Data, FileObj> {
     this.#watch.checkOpen()
-    const registration = this.#registrations.get(fileObj) ?? this.#byFd.get(fdOf(fileObj, 'fileObj'))
+    const registration = this.#registrations.get(fileObj as FileObj) ?? this.#byFd.get(fdOf(fileObj, 'fileObj'))
     if (registration === undefined) throw invalidArgumentValue('fileObj', 'is not registered')
     return registration
   }
 
-  #forget(registration: Registration<Data>): void {
+  #forget(registration: Registration<Data, FileObj>): void {
     const { fileObj, fd } = registration.key
     registration.stop?.()
     leave(registration)
@@ -238,7 +251,10 @@ export class Selector<Data = unknown> extends Watcher {
   }
 
   /** What is observed must not keep the selector from being collected, nor hear of one that was. */
-  static #observe<Data>(selector: Selector<Data>, registration: Registration<Data>): (() => void) | undefined {
+  static #observe<Data, FileObj extends FdLike>(
+    selector: Selector<Data, FileObj>,
+    registration: Registration<Data, FileObj>,
+  ): (() => void) | undefined {
     const weak = new WeakRef(selector)
     const stop = readinessOf(registration.key.fileObj)?.observeReadAhead(() => {
       const alive = weak.deref()
@@ -249,7 +265,7 @@ export class Selector<Data = unknown> extends Watcher {
   }
 
   /** A registration is new, or was modified. */
-  #begin(registration: Registration<Data>): void {
+  #begin(registration: Registration<Data, FileObj>): void {
     this.#setNative(registration, false)
     this.#look(registration)
     leave(registration)
@@ -257,14 +273,14 @@ export class Selector<Data = unknown> extends Watcher {
   }
 
   /** The descriptor of what is read by the object counts for those who block, and for nobody else. */
-  #setNative({ key, settings, byObject, spent }: Registration<Data>, blocking: boolean): void {
+  #setNative({ key, settings, byObject, spent }: Registration<Data, FileObj>, blocking: boolean): void {
     if (!byObject || this.closed || (key.events & EVENT_READ) === 0 || spent) return
     if (blocking) native.selectorModify(this.#watch.id, key.fd, key.events, settings)
     else native.selectorModify(this.#watch.id, key.fd, 0, resting)
   }
 
   /** Somebody waits for what is read by the object. */
-  #attend(registration: Registration<Data>): void {
+  #attend(registration: Registration<Data, FileObj>): void {
     const { byObject, key, spent } = registration
     if (!byObject || !this.#selecting || spent || (key.events & EVENT_READ) === 0) return
     try {
@@ -275,7 +291,7 @@ export class Selector<Data = unknown> extends Watcher {
   }
 
   /** Looks whether something was read ahead from an object. */
-  #look(registration: Registration<Data>): void {
+  #look(registration: Registration<Data, FileObj>): void {
     const { events, fileObj } = registration.key
     if (this.#registrations.get(fileObj) !== registration) return
     if ((events & EVENT_READ) === 0 || !hasReadAhead(fileObj)) {
@@ -287,11 +303,11 @@ export class Selector<Data = unknown> extends Watcher {
   }
 
   /** What is ready, or becomes so in `timeout` milliseconds. */
-  #take(timeout: number): Ready<Data>[] {
+  #take(timeout: number): Ready<Data, FileObj>[] {
     const ahead = this.#takeAhead()
     const words = pairs(this.#byFd.size)
     const count = checkCode(native.selectorWait(this.#watch.id, ahead.size === 0 ? timeout : 0, words))
-    const ready: Ready<Data>[] = []
+    const ready: Ready<Data, FileObj>[] = []
     for (let at = 0; at < 2 * count; at += 2) {
       const registration = this.#byFd.get(words[at] as number)
       if (registration === undefined || registration.spent) continue
@@ -309,8 +325,8 @@ export class Selector<Data = unknown> extends Watcher {
   }
 
   /** Those with something read ahead that is to be reported. */
-  #takeAhead(): Set<Registration<Data>> {
-    const ahead = new Set<Registration<Data>>()
+  #takeAhead(): Set<Registration<Data, FileObj>> {
+    const ahead = new Set<Registration<Data, FileObj>>()
     for (const registration of this.#ahead) {
       if (!hasReadAhead(registration.key.fileObj)) this.#ahead.delete(registration)
       else if (!registration.spent) ahead.add(registration)
@@ -318,7 +334,7 @@ export class Selector<Data = unknown> extends Watcher {
     return ahead
   }
 
-  #report(registration: Registration<Data>, events: number): Ready<Data> {
+  #report(registration: Registration<Data, FileObj>, events: number): Ready<Data, FileObj> {
     const { edge, oneshot } = registration.settings
     registration.spent = oneshot
     if (edge || oneshot) this.#ahead.delete(registration)
@@ -326,7 +342,7 @@ export class Selector<Data = unknown> extends Watcher {
   }
 }
 
-function leave(registration: Pick<Registration<unknown>, 'leave'>): void {
+function leave(registration: Pick<Registration<unknown, FdLike>, 'leave'>): void {
   registration.leave?.()
   registration.leave = undefined
 }
