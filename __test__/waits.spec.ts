@@ -1,7 +1,7 @@
 import { getEventListeners } from 'node:events'
 import test from 'ava'
 import { connected } from './support/transports.ts'
-import { rejection, watch } from './support/until.ts'
+import { codeOf, rejection, turns, watch } from './support/until.ts'
 
 test('negative timeouts are 0, null and Infinity for ever, NaN is refused', async (t) => {
   const [sender, receiver] = await connected(t, 'pipe')
@@ -88,4 +88,26 @@ test('no abort listener outlives its receive', async (t) => {
   sender.destroy()
   t.is((await failing).code, 'ERR_EOF')
   t.is(getEventListeners(signal, 'abort').length, 0)
+})
+
+test('hundreds may wait with one signal, without a warning, and none is left when it is aborted', async (t) => {
+  const warnings: Error[] = []
+  const note = (warning: Error): void => void warnings.push(warning)
+  process.on('warning', note)
+  t.teardown(() => process.off('warning', note))
+  const aborter = new AbortController()
+  const { signal } = aborter
+  const ends = await Promise.all(Array.from({ length: 100 }, () => connected(t, 'pipe')))
+  const waiting = ends.map(([end]) => codeOf(end.recvBytes({ signal })))
+  const polling = ends.map(([, end]) => codeOf(end.poll({ signal, timeout: null })))
+  await turns()
+  t.is(getEventListeners(signal, 'abort').length, 1)
+  aborter.abort()
+  t.deepEqual(new Set(await Promise.all([...waiting, ...polling])), new Set(['ABORT_ERR']))
+  t.is(getEventListeners(signal, 'abort').length, 0)
+  await turns()
+  t.deepEqual(
+    warnings.filter(({ name }) => name === 'MaxListenersExceededWarning'),
+    [],
+  )
 })

@@ -1,3 +1,4 @@
+import { onAbort } from '../base/abort.ts'
 import { AbortError, TimeoutError } from '../base/errors.ts'
 import { forEver, observeLimits } from '../base/limits.ts'
 import type { Limits } from '../base/limits.ts'
@@ -61,9 +62,7 @@ export async function authenticate(
 /** Sends; the signal ends the wait, not the sending. */
 function send(party: Party, bytes: Buffer, signal: AbortSignal): Promise<Buffer> {
   return new Promise((resolve, reject) => {
-    const abort = (): void => reject(signal.reason)
-    signal.addEventListener('abort', abort, { once: true })
-    const ended = (): void => signal.removeEventListener('abort', abort)
+    const ended = onAbort(signal, () => reject(signal.reason))
     party
       .sendBytes(bytes)
       .then(() => resolve(nothing), reject)

@@ -1,3 +1,4 @@
+import { onAbort } from './abort.ts'
 import { checkOptions, checkSignal, checkTimeout } from './arguments.ts'
 import type { Names } from './arguments.ts'
 import { AbortError, TimeoutError, retrace } from './errors.ts'
@@ -108,30 +109,31 @@ export function startTimer(milliseconds: number, onTimeout: () => void, referenc
 const nothing = (): void => {}
 
 /**
- * Calls `onAbort` or `onTimeout` when that limit is reached, the first of them only; returns how to end that. An
+ * Calls `aborted` or `timedOut` when that limit is reached, the first of them only; returns how to end that. An
  * unreferenced timer lets the process end before.
  */
 export function observeLimits(
   { signal, timeout }: Limits,
-  onAbort: (error: AbortError) => void,
-  onTimeout: () => void,
+  aborted: (error: AbortError) => void,
+  timedOut: () => void,
   referenced: boolean,
 ): () => void {
   if (signal === undefined && timeout === Infinity) return nothing
-  const abort = (): void => {
+  const end = (): void => {
+    leave?.()
     stop?.()
-    onAbort(new AbortError(signal?.reason))
+  }
+  const abort = (): void => {
+    end()
+    aborted(new AbortError(signal?.reason))
   }
   const expire = (): void => {
-    signal?.removeEventListener('abort', abort)
-    onTimeout()
+    end()
+    timedOut()
   }
-  signal?.addEventListener('abort', abort, { once: true })
+  const leave = signal === undefined ? undefined : onAbort(signal, abort)
   const stop = timeout === Infinity ? undefined : startTimer(timeout, expire, referenced)
-  return () => {
-    signal?.removeEventListener('abort', abort)
-    stop?.()
-  }
+  return end
 }
 
 type Resolve = (value: unknown) => void

@@ -1,3 +1,4 @@
+import { onAbort } from '../base/abort.ts'
 import { checkInteger, checkOptions, checkSignal, checkTimeout } from '../base/arguments.ts'
 import type { Names } from '../base/arguments.ts'
 import { invalidArgumentType } from '../base/errors.ts'
@@ -99,7 +100,7 @@ class Serving<Value> {
       closed: end,
       exhausted: (error) => this.#tell(error),
     })
-    signal?.addEventListener('abort', end, { once: true })
+    const leave = signal === undefined ? undefined : onAbort(signal, end)
     if (signal?.aborted) this.#end()
     try {
       await this.#accept()
@@ -107,7 +108,7 @@ class Serving<Value> {
       // Where accepting failed, those that are open have their time, too.
       this.#end()
       await this.#drain()
-      signal?.removeEventListener('abort', end)
+      leave?.()
       release()
     }
   }
