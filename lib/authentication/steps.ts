@@ -1,6 +1,6 @@
 import type * as Crypto from 'node:crypto'
 import type { Names } from '../base/arguments.ts'
-import { AuthenticationError, invalidArgumentType, invalidArgumentValue } from '../base/errors.ts'
+import { AuthenticationError, EOFError, invalidArgumentType, invalidArgumentValue, sayMore } from '../base/errors.ts'
 
 /**
  * The weakest digest to take part in: `'md5'` takes all that Python does, `'sha256'` takes sha256, sha384, sha3_256 and
@@ -113,9 +113,19 @@ export function* deliverChallenge(authentication: Authentication): Handshake {
   yield { send: WELCOME }
 }
 
+/** What a listener sends first, unless it wants nothing of this client. */
+function* firstMessage(): Generator<HandshakeStep, Buffer, Buffer> {
+  try {
+    return yield { receive: MAX_HANDSHAKE_MESSAGE }
+  } catch (error) {
+    if (error instanceof EOFError) sayMore(error, ' before its challenge: it may refuse this client')
+    throw error
+  }
+}
+
 /** Proves the key to the peer. Python's `answer_challenge`. */
 export function* answerChallenge(authentication: Authentication): Handshake {
-  const challenge = yield { receive: MAX_HANDSHAKE_MESSAGE }
+  const challenge = yield* firstMessage()
   if (!challenge.subarray(0, CHALLENGE.length).equals(CHALLENGE)) {
     throw new AuthenticationError('The peer sent no challenge: it may have no authKey')
   }

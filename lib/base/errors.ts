@@ -145,9 +145,21 @@ export class FdsCountError extends CodedError {
     named(this)
   }
   constructor(received: number) {
-    super('ERR_FDS_COUNT', `A handle record came with ${received} descriptors, not with as many as it should`)
+    super(
+      'ERR_FDS_COUNT',
+      received === 0
+        ? 'No descriptor came where one should: the peer may have sent a message, whose first byte is lost'
+        : `A handle record came with ${received} descriptors, not with as many as it should`,
+    )
     this.received = received
   }
+}
+
+/** Adds to what an error says. */
+export function sayMore(error: Error, more: string): void {
+  const { message, stack } = error
+  error.message = `${message}${more}`
+  if (stack !== undefined) error.stack = stack.replace(message, error.message)
 }
 
 const classes = [EOFError, BufferTooShort, AuthenticationError, TimeoutError, AbortError, CodedError]
@@ -183,10 +195,24 @@ export interface SystemError extends Error {
 
 let systemErrors: Map<number, [string, string]> | undefined
 
+/** Where Node has no name for it. */
+const TOO_MANY_REFERENCES = process.platform === 'linux' ? 109 : 59
+
+/** The name of an error number (negative), and what it says. */
+function nameOf(errno: number): [string, string] {
+  systemErrors ??= process.getBuiltinModule('node:util').getSystemErrorMap()
+  const known = systemErrors.get(errno)
+  if (known !== undefined) return known
+  if (errno === -TOO_MANY_REFERENCES)
+    return ['ETOOMANYREFS', 'too many descriptors that nobody has received are under way']
+  const [name] =
+    Object.entries(process.getBuiltinModule('node:os').constants.errno).find(([, number]) => number === -errno) ?? []
+  return [name ?? `Unknown system error ${errno}`, '']
+}
+
 /** Builds the error of a system call that gave `errno` (negative). */
 export function systemError(errno: number, syscall: string, details: SystemErrorDetails = {}): SystemError {
-  systemErrors ??= process.getBuiltinModule('node:util').getSystemErrorMap()
-  const [code, description] = systemErrors.get(errno) ?? [`Unknown system error ${errno}`, '']
+  const [code, description] = nameOf(errno)
   const { path, address, port } = details
   const where = address ?? path
   const subject = where === undefined ? '' : ` ${where}${port === undefined ? '' : `:${port}`}`

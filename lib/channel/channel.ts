@@ -157,12 +157,13 @@ export class Channel implements Source {
 
   checkReadable(): void {
     this.checkOpen()
-    if (!this.inbox.readable) throw new CodedError('ERR_NOT_READABLE', 'The connection cannot receive (any more)')
+    if (!this.inbox.readable) throw this.inbox.unreadable()
   }
 
   checkWritable(): void {
     this.checkOpen()
-    if (!this.outbox.writable) throw new CodedError('ERR_NOT_WRITABLE', 'The connection cannot send')
+    if (!this.outbox.writable)
+      throw new CodedError('ERR_NOT_WRITABLE', 'The connection cannot send: it is the reading end of a pipe')
   }
 
   /** Aborted when the peer is gone, or the connection closed here. */
@@ -239,7 +240,7 @@ export class Channel implements Source {
     this.#outbox?.uncork()
     this.#inbox?.unread()
     const fd = native.connectionRelease(this.#id)
-    if (fd < 0) throw invalidState('The connection has queued writes or bytes read ahead')
+    if (fd < 0) throw invalidState('The connection has queued writes (see flush()) or bytes read ahead (receive them)')
     this.#release()
     return fd
   }

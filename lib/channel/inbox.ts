@@ -1,6 +1,14 @@
 import { sources, report } from '../native/environment.ts'
 import type { Source } from '../native/environment.ts'
-import { AbortError, BufferTooShort, EOFError, TimeoutError, closedError, invalidState } from '../base/errors.ts'
+import {
+  AbortError,
+  BufferTooShort,
+  CodedError,
+  EOFError,
+  TimeoutError,
+  closedError,
+  invalidState,
+} from '../base/errors.ts'
 import { closeDescriptors, ownDescriptors } from './arrived.ts'
 import type { Message } from './arrived.ts'
 import { endOfStream, failureOf, tooLarge } from './failures.ts'
@@ -401,6 +409,12 @@ export class Inbox implements Readiness {
       default:
         throw failureOf(code, count)
     }
+  }
+
+  /** Why it is not {@link readable}. */
+  unreadable(): Error {
+    const why = this.#isOver ? 'a message was too large' : 'it is the writing end of a pipe'
+    return new CodedError('ERR_NOT_READABLE', `The connection cannot receive: ${why}`)
   }
 
   #tooLarge(length: number, maxLength: number): Error {

@@ -1,6 +1,7 @@
 import { realm, report, sources } from '../native/environment.ts'
 import type { Source } from '../native/environment.ts'
 import { TimeoutError, closedError, invalidState } from '../base/errors.ts'
+import type { SystemErrorDetails } from '../base/errors.ts'
 import { errnoOf, errorOf, hot, native } from '../native/binding.ts'
 import { errno } from '../native/errno.ts'
 import { Queue } from '../base/queue.ts'
@@ -14,6 +15,11 @@ const { QUEUED, REPORT_QUEUED, REPORT_TURN, REPORT_WRITTEN, TIMED_OUT } = native
 interface Send {
   readonly end: number
   readonly pending: Pending<void>
+}
+
+/** What the error of a send says besides. */
+const sending: SystemErrorDetails = {
+  hint: (code) => (code === 'EBADF' ? 'a descriptor to be sent is not open' : undefined),
 }
 
 /** Messages up to this size are put together with the others of the turn. */
@@ -306,7 +312,7 @@ export class Outbox {
   /** The error of a send that failed. Those before it may have failed with it; who comes next need not hear of it. */
   #failed(code: number): Error {
     this.settle()
-    return this.#blamed(errorOf(code))
+    return this.#blamed(errorOf(code, sending))
   }
 
   #blamed(error: Error): Error {
@@ -331,11 +337,11 @@ export class Outbox {
     const status = native.flushWait(this.#id, timeout)
     this.#settle(status === TIMED_OUT ? QUEUED : status)
     if (status === TIMED_OUT) throw this.#blamed(new TimeoutError('send', timeout))
-    if (status < 0) throw this.#blamed(errorOf(status))
+    if (status < 0) throw this.#blamed(errorOf(status, sending))
   }
 
   #settle(code: number): void {
-    this.#complete(report[REPORT_WRITTEN] as number, code < 0 ? () => errorOf(code) : undefined)
+    this.#complete(report[REPORT_WRITTEN] as number, code < 0 ? () => errorOf(code, sending) : undefined)
   }
 
   /** Resolves the sends up to a stream position; with a failure, rejects the rest. */

@@ -83,12 +83,18 @@ export function sendMessageSync(channel: Channel, data: unknown, options?: SendO
   channel.outbox.sendSync(bytes, offset, size, descriptors, timeout)
 }
 
+function encoded(channel: Channel, value: unknown): unknown {
+  const bytes: unknown = channel.settings.codec.encode(value)
+  if (typeof bytes !== 'object') throw invalidArgumentType("What the codec's encode() returns", 'bytes', bytes)
+  return bytes
+}
+
 /** Sends a value by the codec. */
 export function sendValue(channel: Channel, value: unknown, options?: SendValueOptions): Promise<void> {
   try {
     channel.checkWritable()
     checkOptions(options, sendValueNames)
-    return sendMessage(channel, channel.settings.codec.encode(value), options)
+    return sendMessage(channel, encoded(channel, value), options)
   } catch (error) {
     retrace(error, sendValue)
     return Promise.reject(error)
@@ -98,7 +104,7 @@ export function sendValue(channel: Channel, value: unknown, options?: SendValueO
 export function sendValueSync(channel: Channel, value: unknown, options?: SendValueOptions & SyncOptions): void {
   channel.checkWritable()
   checkOptions(options, sendValueSyncNames)
-  sendMessageSync(channel, channel.settings.codec.encode(value), options)
+  sendMessageSync(channel, encoded(channel, value), options)
 }
 
 /** Sends descriptors in a handle record. */

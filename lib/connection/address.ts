@@ -43,14 +43,16 @@ const KINDS = 'a path, { path }, { host, port } or { fd }'
 const pathNames: Names<{ path: string }> = { path: true }
 const internetNames: Names<InternetAddress> = { host: true, port: true }
 
+function isUrl(url: string, name: string): TypeError {
+  return invalidArgumentValue(name, `is a URL, and not ${KINDS}: ${url}`)
+}
+
 export function checkPath(path: unknown, name: string, expected = 'a path'): UnixTarget {
   if (typeof path !== 'string' && !(path instanceof Uint8Array)) {
     throw invalidArgumentType(name, expected, path)
   }
   // Who has such a directory can say './tcp://'.
-  if (typeof path === 'string' && /^[a-z][a-z0-9+.-]*:\/\//i.test(path)) {
-    throw invalidArgumentValue(name, `is a URL, and not ${KINDS}: ${path}`)
-  }
+  if (typeof path === 'string' && /^[a-z][a-z0-9+.-]*:\/\//i.test(path)) throw isUrl(path, name)
   const bytes = typeof path === 'string' ? Buffer.from(path) : Buffer.from(path)
   if (bytes.length === 0) throw invalidArgumentValue(name, 'is empty')
   if (bytes.indexOf(0, 1) !== -1 && bytes[0] !== 0) throw invalidArgumentValue(name, 'has a NUL in it')
@@ -71,6 +73,7 @@ function checkInternet(address: { host?: unknown; port?: unknown }, name: string
 export function checkAddress(address: unknown, name = 'address'): Target {
   if (typeof address !== 'object' || address === null || address instanceof Uint8Array)
     return checkPath(address, name, KINDS)
+  if (address instanceof URL) throw isUrl(address.href, name)
   if ('path' in address) {
     checkOptions(address, pathNames, name)
     return checkPath(address.path, `${name}.path`)

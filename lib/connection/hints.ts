@@ -22,14 +22,49 @@ function tooLong(code: string, target: Target): string | undefined {
 
 function connectHint(code: string, target: Target): string | undefined {
   if (target.kind !== 'unix') return undefined
-  const path = target.path.toString()
-  if (code === 'ENOENT' && /^[\w.-]*:\d+$/.test(path)) return 'there is no such file; for TCP give { host, port }'
-  if (code === 'ECONNREFUSED') return 'nobody listens there any more'
-  return undefined
+  const isAbstract = target.path[0] === 0
+  switch (code) {
+    case 'ENOENT':
+      return /^[\w.-]*:\d+$/.test(target.path.toString())
+        ? 'there is no such file; for TCP give { host, port }'
+        : undefined
+    case 'ECONNREFUSED':
+      return isAbstract ? 'nobody listens there' : 'nobody listens there any more, or it is no socket'
+    case 'EACCES':
+      return 'this user may not write to the socket file, or not enter a directory above it'
+    case 'EPROTOTYPE':
+      return 'the socket there is not one of streams'
+    default:
+      return undefined
+  }
 }
 
 function listenHint(code: string, target: Target, replaceStale: boolean): string | undefined {
-  if (code !== 'EADDRINUSE' || target.kind !== 'unix' || target.path[0] === 0) return undefined
-  if (replaceStale) return 'somebody listens there, or it is no socket'
-  return 'somebody listens there, or a stale file was left, which replaceStale: true replaces'
+  if (target.kind === 'internet') return internetHint(code)
+  if (target.kind !== 'unix') return undefined
+  switch (code) {
+    case 'EADDRINUSE':
+      if (target.path[0] === 0) return 'somebody listens there'
+      if (replaceStale) return 'somebody listens there, or it is no socket'
+      return 'somebody listens there, or a stale file was left, which replaceStale: true replaces'
+    case 'ENOENT':
+      return 'there is no such directory'
+    case 'EACCES':
+      return 'this user may not make files in that directory'
+    default:
+      return undefined
+  }
+}
+
+function internetHint(code: string): string | undefined {
+  switch (code) {
+    case 'EADDRINUSE':
+      return 'somebody listens there; port 0 is one that is free'
+    case 'EADDRNOTAVAIL':
+      return 'this machine has no such address'
+    case 'EACCES':
+      return 'this user may not listen on that port'
+    default:
+      return undefined
+  }
 }

@@ -1,7 +1,7 @@
 import { Server, Socket } from 'node:net'
 import type { Socket as DatagramSocket } from 'node:dgram'
 import { closedError, invalidArgumentType, invalidFdType, invalidState, outOfRange } from '../base/errors.ts'
-import { checkCode, native } from '../native/binding.ts'
+import { errorOf, native } from '../native/binding.ts'
 
 /**
  * Something that has a descriptor: its number, any object with an `fd`, or a socket, server or terminal stream of
@@ -65,7 +65,7 @@ export function fdOf(value: FdLike, name = 'fd'): number {
 export function fdNumber(value: FdLike, name = 'fd'): number {
   const fd = fdOf(value, name)
   const code = native.descriptorCheck(fd >= 0 && fd <= 0x7fffffff ? fd : -1)
-  checkCode(code)
+  if (code < 0) throw errorOf(code, { hint: () => `${name} is ${fd}` })
   return fd
 }
 

@@ -300,7 +300,7 @@ export class OwnedFd extends Uncloneable {
   #expect(what: string, test: (fd: number, kind: FdKind) => boolean): void {
     const fd = this.#open()
     const kind = kindOf(fd)
-    if (!test(fd, kind)) throw invalidFdType(`The descriptor is not ${what} but a ${kind}`)
+    if (!test(fd, kind)) throw invalidFdType(`The descriptor is not ${what}: its kind is '${kind}'`)
   }
 }
 
@@ -341,7 +341,7 @@ export function adopting<T>(
   if (typeof fd !== 'number' && !(fd instanceof OwnedFd)) throw invalidArgumentType('fd', 'a number or OwnedFd', fd)
   const number = fdNumber(fd)
   const kind = kindOf(number)
-  if (!test(number, kind)) throw invalidFdType(`Descriptor ${number} is not ${what} but a ${kind}`)
+  if (!test(number, kind)) throw invalidFdType(`Descriptor ${number} is not ${what}: its kind is '${kind}'`)
   if (fd instanceof OwnedFd) {
     const made = make(number)
     surrenderFd(fd)

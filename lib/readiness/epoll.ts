@@ -13,7 +13,7 @@ import { checkPositionalSync } from '../base/limits.ts'
 import type { SyncOptions, WaitOptions } from '../base/limits.ts'
 import { pairs, toEvents } from './events.ts'
 import type { FdEvent } from './events.ts'
-import { regularFile } from './registration.ts'
+import { refused } from './registration.ts'
 import { Watch, Watcher, checkWait } from './watch.ts'
 
 const { EPOLLIN, EPOLLOUT, EPOLLPRI } = constants
@@ -97,7 +97,7 @@ export class Epoll extends Watcher {
    *   `ERR_CLOSED`, `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE` and what else {@link FdLike} gives.
    */
   register(fd: FdLike, mask?: number): void {
-    checkCode(native.epollRegister(this.#watch.id, fdNumber(fd), checkMask(mask)), regularFile)
+    checkCode(native.epollRegister(this.#watch.id, fdNumber(fd), checkMask(mask)), refused)
   }
 
   /**
@@ -108,7 +108,7 @@ export class Epoll extends Watcher {
    */
   modify(fd: FdLike, mask: number): void {
     if (mask === undefined) throw invalidArgumentType('mask', 'a number', mask)
-    checkCode(native.epollModify(this.#watch.id, fdNumber(fd), checkMask(mask)))
+    checkCode(native.epollModify(this.#watch.id, fdNumber(fd), checkMask(mask)), refused)
   }
 
   /**
@@ -117,7 +117,7 @@ export class Epoll extends Watcher {
    * @throws ENOENT if it is not watched, EBADF if it is closed; `ERR_CLOSED`, `ERR_INVALID_ARG_TYPE`.
    */
   unregister(fd: FdLike): void {
-    checkCode(native.epollUnregister(this.#watch.id, fdNumber(fd)))
+    checkCode(native.epollUnregister(this.#watch.id, fdNumber(fd)), refused)
   }
 
   /**

@@ -70,7 +70,8 @@ export class Poll extends Uncloneable {
     if (mask === undefined) throw invalidArgumentType('mask', 'a number', mask)
     const number = checkFd(fd)
     const checked = checkMask(mask)
-    if (!this.#masks.has(number)) throw systemError(-errno.ENOENT, 'poll')
+    if (!this.#masks.has(number))
+      throw systemError(-errno.ENOENT, 'poll', { hint: () => `fd is not registered: ${number}` })
     this.#set(number, checked)
   }
 

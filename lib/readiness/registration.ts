@@ -86,12 +86,22 @@ export interface Registration<Data, FileObj extends FdLike> {
 
 const defaults: Settings = { edge: false, oneshot: false, exclusive: false, priority: false, rdhup: false }
 
-/** What an error of epoll_ctl(2) says besides. */
-export const regularFile: SystemErrorDetails = {
-  hint: (code) =>
-    code === 'EPERM'
-      ? "a regular file or directory is always ready, and epoll refuses it; with { regularFiles: 'ready' } a Selector takes it"
-      : undefined,
+/** What an error of epoll_ctl(2) says besides, by its code. */
+const refusals: Readonly<Record<string, string>> = {
+  EEXIST: 'it is registered already',
+  ENOENT: 'it is not registered, or was closed',
+  EPERM:
+    "a regular file or directory is always ready, and epoll refuses it; with { regularFiles: 'ready' } a Selector takes it",
+}
+
+/** Of what is not registered, or not as it should be. */
+export const refused: SystemErrorDetails = { hint: (code) => refusals[code] }
+
+/** The same of a Selector's options. */
+export function refusedWith({ exclusive }: Settings): SystemErrorDetails {
+  return exclusive
+    ? { hint: (code) => (code === 'EINVAL' ? 'exclusive goes with edge alone' : refusals[code]) }
+    : refused
 }
 
 const registerNames: Names<RegisterOptions> = {

@@ -7,7 +7,7 @@ import { inspectable } from '../base/inspect.ts'
 import { LiveMap } from './live-map.ts'
 import { checkCode, errnoOf, native } from '../native/binding.ts'
 import { pairs } from './events.ts'
-import { EVENT_READ, checkEvents, checkRegularFiles, checkSettings, regularFile, resting } from './registration.ts'
+import { EVENT_READ, checkEvents, checkRegularFiles, checkSettings, refusedWith, resting } from './registration.ts'
 import type { Ready, RegisterOptions, Registration, SelectorKey, SelectorOptions } from './registration.ts'
 import { readinessOf } from '../base/read-ahead.ts'
 import { attend, hasReadAhead, isByObject, isClosed, waitableNumber } from './subject.ts'
@@ -78,7 +78,7 @@ export class Selector<Data = unknown, FileObj extends FdLike = FdLike> extends W
     const fd = waitableNumber(fileObj, 'fileObj')
     const code = native.selectorRegister(this.#watch.id, fd, events, settings)
     if (errnoOf(code) === -errno.EEXIST) throw invalidArgumentValue('fileObj', `is registered already: ${fd}`)
-    checkCode(code, regularFile)
+    checkCode(code, refusedWith(settings))
     const key = Object.freeze({ fileObj, fd, events, data: data as ItsData })
     const byObject = isByObject(fileObj)
     const registration: Registration<Data, FileObj> = {
@@ -121,8 +121,8 @@ export class Selector<Data = unknown, FileObj extends FdLike = FdLike> extends W
     const code = known ? native.selectorModify(this.#watch.id, fd, events, settings) : -errno.EBADF
     if (code < 0) {
       this.#forget(registration)
-      if (!known) throw systemError(code, 'select')
-      checkCode(code)
+      if (!known) throw systemError(code, 'select', { hint: () => 'fileObj was closed' })
+      checkCode(code, refusedWith(settings))
     }
     const key = Object.freeze({ fileObj: registration.key.fileObj, fd, events, data: data as ItsData })
     registration.key = key
