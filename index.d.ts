@@ -202,9 +202,9 @@ type Codec<Value = unknown> = 'json' | 'v8' | CustomCodec<Value>
 /** A codec of your own. What it decodes and encodes is what `recv` and `send` take and give. */
 interface CustomCodec<Value = unknown> {
   /** The message for a value. */
-  encode(value: Value): Uint8Array
+  readonly encode: (value: Value) => Uint8Array
   /** The value of a message, whose memory is the codec's to keep. */
-  decode(data: Buffer): Value
+  readonly decode: (data: Buffer) => Value
 }
 
 /** Settings of a connection, whose messages are of type `Value` to `send` and `recv`. */
@@ -1120,6 +1120,10 @@ interface RegisterOptions {
   /** Also report {@link EVENT_RDHUP}. @defaultValue false */
   readonly rdhup?: boolean | undefined
 }
+/** Data and options; the data may be left out where a selector's may be undefined. */
+type RegisterArguments<Data, ItsData extends Data> = undefined extends Data
+  ? [data?: ItsData, options?: RegisterOptions]
+  : [data: ItsData, options?: RegisterOptions]
 /** What is registered. Python's `selectors.SelectorKey`. */
 interface SelectorKey<Data = unknown, FileObj extends FdLike = FdLike> {
   /** The object registered, itself. */
@@ -1171,8 +1175,7 @@ declare class Selector<Data = unknown, FileObj extends FdLike = FdLike> extends 
   register<ItsData extends Data, Its extends FileObj>(
     fileObj: Its,
     events: number,
-    data?: ItsData,
-    options?: RegisterOptions,
+    ...[data, options]: RegisterArguments<Data, ItsData>
   ): SelectorKey<ItsData, Its>
   /**
    * Replaces what an object is watched for, and its data and options with it; a `oneshot` one is reported again.
@@ -1183,8 +1186,7 @@ declare class Selector<Data = unknown, FileObj extends FdLike = FdLike> extends 
   modify<ItsData extends Data>(
     fileObj: FdLike,
     events: number,
-    data?: ItsData,
-    options?: RegisterOptions,
+    ...[data, options]: RegisterArguments<Data, ItsData>
   ): SelectorKey<ItsData, FileObj>
   /**
    * Forgets an object, which may have been closed, and returns its key.
@@ -1402,6 +1404,7 @@ export type {
   ReceiveIntoOptions,
   ReceiveManyOptions,
   ReceiveOptions,
+  RegisterArguments,
   RegisterOptions,
   Seals,
   SelectorKey,

@@ -52,7 +52,13 @@ export type { ListenerOptions } from './lib/connection/listening.ts'
 export type { ConnectionHandler, ServeOptions } from './lib/connection/serve.ts'
 export type { FdKind } from './lib/descriptors/kind.ts'
 export type { PipeOptions } from './lib/connection/pipe.ts'
-export type { Ready, RegisterOptions, SelectorKey, SelectorOptions } from './lib/readiness/registration.ts'
+export type {
+  Ready,
+  RegisterArguments,
+  RegisterOptions,
+  SelectorKey,
+  SelectorOptions,
+} from './lib/readiness/registration.ts'
 export type { Seals, SharedMemoryOptions } from './lib/descriptors/shared-memory.ts'
 export type { Blocking, SyncOptions, WaitOptions } from './lib/base/limits.ts'
 export type { Waitable } from './lib/readiness/wait.ts'

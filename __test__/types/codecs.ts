@@ -71,6 +71,13 @@ export async function inlineCodec(): Promise<void> {
     decode: (data: Buffer): Order => ({ item: data.toString() }),
   }
   same<Connection<Order>>()(await connect('a', { codec }))
+  const [parsing] = pipe({
+    codec: { encode: (order: Order) => Buffer.from(order.item), decode: (data) => JSON.parse(data.toString()) },
+  })
+  same<Connection<Order>>()(parsing)
+  // @ts-expect-error it does not encode what is unknown
+  const wrong: CustomCodec = orders
+  void wrong
 }
 
 /** A connection of some values does as one of any, and not the other way round. */

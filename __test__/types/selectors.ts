@@ -15,6 +15,10 @@ export async function typed(): Promise<void> {
   same<() => void>()(key.data)
   // @ts-expect-error neither of the two
   selector.register(fd, EVENT_READ, () => {})
+  // @ts-expect-error no data
+  selector.register(listener, EVENT_READ)
+  // @ts-expect-error no data
+  selector.modify(listener, EVENT_READ)
   // @ts-expect-error other data
   selector.register(listener, EVENT_READ, 'data')
   same<SelectorKey<() => void, Connection | Listener>>()(selector.getKey(connection))

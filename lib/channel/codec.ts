@@ -10,9 +10,9 @@ export type Codec<Value = unknown> = 'json' | 'v8' | CustomCodec<Value>
 /** A codec of your own. What it decodes and encodes is what `recv` and `send` take and give. */
 export interface CustomCodec<Value = unknown> {
   /** The message for a value. */
-  encode(value: Value): Uint8Array
+  readonly encode: (value: Value) => Uint8Array
   /** The value of a message, whose memory is the codec's to keep. */
-  decode(data: Buffer): Value
+  readonly decode: (data: Buffer) => Value
 }
 
 const json: CustomCodec = {

@@ -57,7 +57,7 @@ export function openFreshChannel(fd: number, settings: ConnectionSettings, peer:
 }
 
 /** Of somebody's descriptor, who still has it when this fails. */
-export function adoptChannel(fd: number | OwnedFd, options: ConnectionOptions | undefined): Channel {
+export function adoptChannel<Value>(fd: number | OwnedFd, options: ConnectionOptions<Value> | undefined): Channel {
   return adoptWith(fd, checkConnectionOptions(options))
 }
 
@@ -68,7 +68,7 @@ export function adoptWith(fd: number | OwnedFd, settings: ConnectionSettings, pe
 }
 
 /** Over a Duplex, which is its own from now on. */
-export function streamChannel(duplex: Duplex, options: ConnectionOptions | undefined): Channel {
+export function streamChannel<Value>(duplex: Duplex, options: ConnectionOptions<Value> | undefined): Channel {
   const settings = checkConnectionOptions(options)
   if (
     typeof (duplex as Duplex | null)?.read !== 'function' ||

@@ -137,8 +137,8 @@ export const receiveNames: Readonly<Record<ReceiveCall, Readonly<Record<string, 
 const DEFAULT_MAX_MESSAGE_SIZE = 256 * 1024 * 1024
 
 /** Checks {@link ConnectionOptions}, beside which the caller may know other names. */
-export function checkConnectionOptions(
-  options: ConnectionOptions = {},
+export function checkConnectionOptions<Value>(
+  options: ConnectionOptions<Value> = {},
   known: Readonly<Record<string, true>> = connectionNames,
 ): ConnectionSettings {
   checkOptions(options, known)

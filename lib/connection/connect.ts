@@ -106,14 +106,18 @@ export function connectSync<Value = unknown>(
   return driveSync(connecting<Value>(wanted), checkLimits(options).timeout)
 }
 
-function check(address: Address, options: ConnectOptions | undefined, known: Names<Blocking<ConnectOptions>>): Wanted {
+function check<Value>(
+  address: Address,
+  options: ConnectOptions<Value> | undefined,
+  known: Names<Blocking<ConnectOptions>>,
+): Wanted {
   const settings = checkConnectionOptions(options, known)
   const authentication = checkAuthentication(options)
   const handshakeTimeout = checkTimeout(options?.handshakeTimeout, 'options.handshakeTimeout', HANDSHAKE_TIMEOUT)
   return { target: checkAddress(address), settings, authentication, handshakeTimeout }
 }
 
-function checkStart(options: ConnectOptions | undefined): Limits {
+function checkStart(options: WaitOptions | undefined): Limits {
   const limits = checkLimits(options)
   if (limits.signal?.aborted) throw new AbortError(limits.signal.reason)
   return limits

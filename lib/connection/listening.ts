@@ -70,13 +70,16 @@ export interface Listening {
 }
 
 /** Checks what `listen` was given. */
-export function checkListening(address: Address | null | undefined, options: ListenerOptions | undefined): Listening {
+export function checkListening<Value>(
+  address: Address | null | undefined,
+  options: ListenerOptions<Value> | undefined,
+): Listening {
   const isFresh = address === undefined || address === null || address === ''
   const target = isFresh ? undefined : checkAddress(address)
   return { target, settings: checkListenerOptions(options, target?.kind !== 'fd') }
 }
 
-function checkListenerOptions(options: ListenerOptions = {}, unlink = true): ListenSettings {
+function checkListenerOptions<Value>(options: ListenerOptions<Value> = {}, unlink = true): ListenSettings {
   const connection = checkConnectionOptions(options, listenNames)
   const unlinkOnExit = checkFlag(options.unlinkOnExit, 'options.unlinkOnExit', false)
   if (unlinkOnExit) checkUnlinkOnExit()
@@ -115,7 +118,10 @@ export function listenLocally<Value>(
 }
 
 /** Of somebody's descriptor, who still has it when this fails. */
-export function adoptListener<Value>(fd: number | OwnedFd, options: ListenerOptions | undefined): Accepting<Value> {
+export function adoptListener<Value>(
+  fd: number | OwnedFd,
+  options: ListenerOptions<Value> | undefined,
+): Accepting<Value> {
   return adopt(fd, checkListenerOptions(options, false))
 }
 

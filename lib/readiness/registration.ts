@@ -42,6 +42,11 @@ export interface RegisterOptions {
   readonly rdhup?: boolean | undefined
 }
 
+/** Data and options; the data may be left out where a selector's may be undefined. */
+export type RegisterArguments<Data, ItsData extends Data> = undefined extends Data
+  ? [data?: ItsData, options?: RegisterOptions]
+  : [data: ItsData, options?: RegisterOptions]
+
 /** What is registered. Python's `selectors.SelectorKey`. */
 export interface SelectorKey<Data = unknown, FileObj extends FdLike = FdLike> {
   /** The object registered, itself. */

@@ -8,7 +8,7 @@ import { LiveMap } from './live-map.ts'
 import { checkCode, errnoOf, native } from '../native/binding.ts'
 import { pairs } from './events.ts'
 import { EVENT_READ, checkEvents, checkRegularFiles, checkSettings, refusedWith, resting } from './registration.ts'
-import type { Ready, RegisterOptions, Registration, SelectorKey, SelectorOptions } from './registration.ts'
+import type { Ready, RegisterArguments, Registration, SelectorKey, SelectorOptions } from './registration.ts'
 import { readinessOf } from '../base/read-ahead.ts'
 import { attend, hasReadAhead, isByObject, isClosed, waitableNumber } from './subject.ts'
 import { checkPositionalSync } from '../base/limits.ts'
@@ -69,8 +69,7 @@ export class Selector<Data = unknown, FileObj extends FdLike = FdLike> extends W
   register<ItsData extends Data, Its extends FileObj>(
     fileObj: Its,
     events: number,
-    data?: ItsData,
-    options?: RegisterOptions,
+    ...[data, options]: RegisterArguments<Data, ItsData>
   ): SelectorKey<ItsData, Its> {
     this.#watch.checkOpen()
     const settings = checkSettings(options)
@@ -110,8 +109,7 @@ export class Selector<Data = unknown, FileObj extends FdLike = FdLike> extends W
   modify<ItsData extends Data>(
     fileObj: FdLike,
     events: number,
-    data?: ItsData,
-    options?: RegisterOptions,
+    ...[data, options]: RegisterArguments<Data, ItsData>
   ): SelectorKey<ItsData, FileObj> {
     const registration = this.#find(fileObj)
     const settings = checkSettings(options)

@@ -103,9 +103,14 @@ function parameterList(declaration) {
   const optional = names.findIndex((parameter) => parameter.questionToken !== undefined)
   const required = optional === -1 ? names : names.slice(0, optional)
   const rest = names.slice(required.length)
-  const text = required.map((parameter) => parameter.name.text).join(', ')
+  const text = required.map(parameterName).join(', ')
   const tail = rest.map((parameter, index) => `[${text === '' && index === 0 ? '' : ', '}${parameter.name.text}`)
   return `(${text}${tail.join('')}${']'.repeat(rest.length)})`
+}
+
+/** The name of a parameter; of those that a tuple has, as they are declared. */
+export function parameterName({ dotDotDotToken, name }) {
+  return (dotDotDotToken === undefined ? '' : '...') + name.getText()
 }
 
 export function parametersOf(declaration) {

@@ -1,7 +1,7 @@
 // The sections of docs/api.md.
 import ts from 'typescript'
 import { commentOf } from './comments.mjs'
-import { errorBase, linkTo, memberKey, memberName, membersOf, parametersOf } from './declarations.mjs'
+import { errorBase, linkTo, memberKey, memberName, membersOf, parameterName, parametersOf } from './declarations.mjs'
 
 const NAME = /(?<![\w.$'])[A-Za-z_$][\w$]*/g
 const printer = ts.createPrinter({ removeComments: true })
@@ -40,10 +40,10 @@ function callable(api, level, heading, declarations, className) {
   const [declaration] = declarations
   const { paragraphs, throws, parameters } = commented(api, heading, declaration, className)
   const list = parametersOf(declaration).map((parameter) => {
-    const name = parameter.name.text
+    const name = parameterName(parameter)
     const types = new Set(
       declarations.map((overload) => {
-        const same = overload.parameters.find((other) => other.name.text === name)
+        const same = overload.parameters.find((other) => parameterName(other) === name)
         return same === undefined ? '' : typeText(api, same.type, same.questionToken !== undefined)
       }),
     )
