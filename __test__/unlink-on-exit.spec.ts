@@ -34,6 +34,10 @@ for (const signal of ['SIGINT', 'SIGTERM']) {
     t.deepEqual(outcome.lines, ['handled, file: true'])
   })
 
+  test(`${signal}: so does one that is called once, and was there before`, async (t) => {
+    t.like(await ending(t, signal, 'once'), { code: 0, signal: null, left: false })
+  })
+
   test(`${signal}: once the listener is closed the signal does what it did`, async (t) => {
     const outcome = await ending(t, signal, 'closes')
     t.like(outcome, { signal, left: false })

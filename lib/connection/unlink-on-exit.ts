@@ -47,7 +47,8 @@ export function checkUnlinkOnExit(): void {
 
 /** Closes it when a signal ends the process. */
 export function closeOnSignals(closable: Closable): void {
-  if (open.size === 0) for (const signal of SIGNALS) process.on(signal, onSignal)
+  // First, as one of the program's that is to be called once is gone when it is called.
+  if (open.size === 0) for (const signal of SIGNALS) process.prependListener(signal, onSignal)
   open.add(closable)
 }
 
