@@ -305,7 +305,7 @@ interface ServeOptions<Value = unknown> {
   /**
    * Told of each error of a handler, with its connection, which is closed then; and without one, once each time, that
    * nobody can be accepted for want of descriptors or memory. Not told of a client that left between messages or reset the
-   * connection. What this throws is an uncaught exception.
+   * connection, nor of what was aborted by `signal` or for that reason. What this throws is an uncaught exception.
    * @defaultValue one process warning for the first error (`FDWIRE_SERVE_ERROR`)
    */
   readonly onError?: ((error: Error, connection?: Connection<Value>) => unknown) | undefined

@@ -1,6 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { once } from 'node:events'
 import { createConnection, type Socket } from 'node:net'
+import { setInterval } from 'node:timers/promises'
 import test, { type ExecutionContext } from 'ava'
 import { type Connection, type Listener, type PeerAddress, type ServeOptions, connect, pipe } from '../index.ts'
 import { frame } from './support/bytes.ts'
@@ -143,17 +144,26 @@ test('the end of another connection is an error like any other', async (t) => {
 })
 
 test('what a handler throws at once, or that is no Error, is told, too', async (t) => {
-  const errors: unknown[] = []
-  const server = await serve(
-    t,
-    'unix',
-    () => {
-      throw 'a text'
-    },
-    { onError: (error) => errors.push(error) },
-  )
-  t.is(await codeOf((await dial(t, server.listener.address)).recvBytes()), 'ERR_EOF')
-  t.like(errors, [{ message: 'A handler threw a text', cause: 'a text' }])
+  for (const [thrown, shown] of [
+    ['a text', 'a text'],
+    [undefined, 'undefined'],
+    [Object.create(null), '[Object: null prototype] {}'],
+  ] as const) {
+    const errors: Error[] = []
+    const server = await serve(
+      t,
+      'unix',
+      () => {
+        throw thrown
+      },
+      { onError: (error) => errors.push(error), maxConnections: 1 },
+    )
+    for (let round = 0; round < 2; round++) {
+      t.is(await codeOf((await dial(t, server.listener.address)).recvBytes()), 'ERR_EOF')
+    }
+    for (const error of errors) t.like(error, { message: `A handler threw ${shown}`, cause: thrown })
+    t.is(errors.length, 2)
+  }
 })
 
 test('onError has the connection, open and with its peer', async (t) => {
@@ -273,6 +283,99 @@ test('a handler that waits with the signal itself is no error', async (t) => {
   stop.abort()
   await server.serving
   t.is(await codeOf(client.recvBytes()), 'ERR_EOF')
+  t.deepEqual(server.told, [])
+})
+
+test('sends that nobody awaits end neither the process nor the serving when the client leaves or time is over', async (t) => {
+  let ended = 0
+  const server = await serve(t, 'unix', async (connection) => {
+    try {
+      for await (const { data } of connection) {
+        void connection.sendBytes(data)
+        void connection.sendBytes(Buffer.alloc(3_000_000))
+      }
+    } finally {
+      ended++
+    }
+  })
+  const client = rawClient(t, server.listener.address)
+  for (let message = 0; message < 5; message++) client.write(frame(Buffer.from('hello')))
+  await once(client, 'data')
+  client.destroy()
+  await until(() => ended === 1)
+  const waits = await dial(t, server.listener.address)
+  await waits.sendBytes(Buffer.from('hello'))
+  t.is(String(await waits.recvBytes()), 'hello')
+  server.stop.abort()
+  await server.serving
+  await turns()
+  t.is(await codeOf(waits.recvBytes()), 'ERR_MESSAGE_TRUNCATED')
+  t.deepEqual(server.told, [])
+})
+
+test('what a handler does elsewhere ends with its client, or with the serving, and neither is an error', async (t) => {
+  for (const reason of [undefined, new Error('enough'), 'enough']) {
+    const stop = new AbortController()
+    const [idle, far] = pipe()
+    let begun = 0
+    let ended = 0
+    const ways: ((connection: Connection) => unknown)[] = [
+      ({ signal }) => idle.recvBytes({ signal }),
+      ({ signal }) =>
+        setInterval(1, undefined, { signal })
+          .next()
+          .then(() => idle.recvBytes({ signal })),
+      ({ signal }) => new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason))),
+      () => idle.recvBytes({ signal: stop.signal }),
+      () => new Promise((_, reject) => stop.signal.addEventListener('abort', () => reject(stop.signal.reason))),
+    ]
+    const server = await serve(
+      t,
+      'unix',
+      async (connection) => {
+        const way = ways[(await connection.recvBytes())[0] as number]
+        begun++
+        await Promise.resolve(way?.(connection)).finally(() => ended++)
+      },
+      { signal: stop.signal, drainTimeout: null },
+    )
+    const clients: Connection[] = []
+    for (const way of ways.keys()) {
+      const client = await dial(t, server.listener.address)
+      await client.sendBytes(Buffer.from([way]))
+      clients.push(client)
+    }
+    await until(() => begun === ways.length)
+    for (const client of clients.slice(0, 3)) client.destroy()
+    await until(() => ended === 3)
+    stop.abort(reason)
+    await server.serving
+    t.is(ended, ways.length)
+    t.deepEqual(server.told, [])
+    for (const end of [idle, far]) end.destroy()
+  }
+})
+
+test('a handler that goes on with a connection destroyed after drainTimeout is no error', async (t) => {
+  let begun = false
+  let code: unknown
+  const destroyed = new AbortController()
+  const server = await serve(t, 'unix', async (connection) => {
+    begun = true
+    await once(destroyed.signal, 'abort')
+    for (const use of [() => connection.recvBytes(), () => connection.flush(), () => connection.poll(null)]) {
+      code = await codeOf(use())
+      t.is(code, 'ERR_CLOSED')
+    }
+    await connection.sendBytes(Buffer.from('late'))
+  })
+  await dial(t, server.listener.address)
+  await until(() => begun)
+  server.stop.abort()
+  await server.serving
+  destroyed.abort()
+  await until(() => code !== undefined)
+  await turns()
   t.deepEqual(server.told, [])
 })
 

@@ -48,6 +48,8 @@ export function originOf(error: Error): Channel | undefined {
 /** What a connection has and is: its number on the native side, its state, and its two halves. */
 export class Channel implements Source {
   readonly settings: ConnectionSettings
+  /** Whether nobody needs to await a send for its failure to be heard: whoever serves it closes it anyway. */
+  served = false
   readonly #access: number
   readonly #link: StreamLink | undefined
   #state: State = 'open'
@@ -143,7 +145,7 @@ export class Channel implements Source {
   checkOpen(): void {
     if (this.#state === 'open') return
     if (this.#state === 'moving') throw invalidState('The connection is on its way to another process')
-    throw closedError('connection')
+    throw this.#closedError()
   }
 
   checkDescriptor(): void {
@@ -173,6 +175,11 @@ export class Channel implements Source {
       this.#watchEnd(this.#end.watch)
     }
     return this.#end.signal
+  }
+
+  /** Why {@link signal} was aborted; undefined where it was not. */
+  get endReason(): unknown {
+    return this.#end?.signal.reason
   }
 
   #watchEnd(watch: EndWatch): void {
@@ -208,6 +215,12 @@ export class Channel implements Source {
     if (this.#peer !== undefined || !this.closed) Object.assign(error, { peer: this.peer })
   }
 
+  #closedError(): Error {
+    const error = closedError('connection')
+    this.blame(error)
+    return error
+  }
+
   /** The native side has something to tell. */
   ready(flags: number): void {
     if ((flags & WRITABLE) !== 0) this.#outbox?.settle()
@@ -220,7 +233,7 @@ export class Channel implements Source {
 
   /** Resolves when the kernel has all that was sent; rejects where that failed. */
   flush(): Promise<void> {
-    if (this.#state === 'closed') return Promise.reject(closedError('connection'))
+    if (this.#state === 'closed') return Promise.reject(this.#closedError())
     return this.#outbox?.flush() ?? done
   }
 

@@ -22,6 +22,12 @@ const sending: SystemErrorDetails = {
   hint: (code) => (code === 'EBADF' ? 'a descriptor to be sent is not open' : undefined),
 }
 
+/** Whose sends they are. */
+interface Sender extends Source, Blamed {
+  /** Whether a send that fails as the stream does needs nobody who hears of it. */
+  readonly served: boolean
+}
+
 /** Messages up to this size are put together with the others of the turn. */
 const STAGED = 4 * 1024
 
@@ -106,7 +112,7 @@ export class Outbox {
   /** Whether it can send. */
   readonly writable: boolean
   readonly #id: number
-  readonly #owner: Source & Blamed
+  readonly #owner: Sender
   readonly #sends = new Queue<Send>()
   /** What is written now waits until {@link uncork}. */
   #corked = false
@@ -120,7 +126,7 @@ export class Outbox {
   #last: Promise<void> | undefined
   #carrier: Carrier | undefined
 
-  constructor(id: number, owner: Source & Blamed, writable: boolean) {
+  constructor(id: number, owner: Sender, writable: boolean) {
     this.#id = id
     this.#owner = owner
     this.writable = writable
@@ -210,8 +216,8 @@ export class Outbox {
 
   /** Nothing is sent any more. */
   close(): void {
-    this.#dropStage()?.reject(closedError('connection'))
-    for (const { pending } of this.#sends.drain()) pending.reject(closedError('connection'))
+    this.#reject(this.#dropStage(), closedError('connection'))
+    for (const { pending } of this.#sends.drain()) this.#reject(pending, closedError('connection'))
     this.#rest()
   }
 
@@ -259,7 +265,7 @@ export class Outbox {
     const pending = this.#dropStage() as Pending<void>
     if (code === QUEUED) this.#sends.push({ end: report[REPORT_QUEUED] as number, pending })
     else if (code === 0) pending.resolve()
-    else pending.reject(this.#failed(code))
+    else this.#reject(pending, this.#failed(code))
     this.#rest()
   }
 
@@ -289,7 +295,14 @@ export class Outbox {
     if (code === 0) return done
     if (code === QUEUED) return this.#follow(this.#queue().promise)
     const failed = Promise.reject<void>(this.#failed(code))
-    return ofStream.has(errnoOf(code)) ? this.#follow(failed) : failed
+    if (!ofStream.has(errnoOf(code))) return failed
+    if (this.#owner.served) failed.catch(ignore)
+    return this.#follow(failed)
+  }
+
+  #reject(pending: Pending<void> | undefined, error: Error): void {
+    if (this.#owner.served) pending?.promise.catch(ignore)
+    pending?.reject(error)
   }
 
   /** What was sent last waits for the kernel. */
@@ -350,7 +363,7 @@ export class Outbox {
       send.pending.resolve()
       this.#sends.shift()
     }
-    if (failure !== undefined) for (const { pending } of this.#sends.drain()) pending.reject(failure())
+    if (failure !== undefined) for (const { pending } of this.#sends.drain()) this.#reject(pending, failure())
     this.#rest()
   }
 

@@ -2,6 +2,7 @@ import { onAbort } from '../base/abort.ts'
 import { checkInteger, checkOptions, checkSignal, checkTimeout } from '../base/arguments.ts'
 import type { Names } from '../base/arguments.ts'
 import { invalidArgumentType } from '../base/errors.ts'
+import { show } from '../base/inspect.ts'
 import { startTimer } from '../base/limits.ts'
 import { originOf } from '../channel/channel.ts'
 import type { Accepting } from './accepting.ts'
@@ -23,7 +24,7 @@ export interface ServeOptions<Value = unknown> {
   /**
    * Told of each error of a handler, with its connection, which is closed then; and without one, once each time, that
    * nobody can be accepted for want of descriptors or memory. Not told of a client that left between messages or reset the
-   * connection. What this throws is an uncaught exception.
+   * connection, nor of what was aborted by `signal` or for that reason. What this throws is an uncaught exception.
    * @defaultValue one process warning for the first error (`FDWIRE_SERVE_ERROR`)
    */
   readonly onError?: ((error: Error, connection?: Connection<Value>) => unknown) | undefined
@@ -135,6 +136,7 @@ class Serving<Value> {
 
   async #handle(connection: Connection<Value>): Promise<void> {
     this.#open.add(connection)
+    channelOf(connection).served = true
     try {
       await this.#settings.handler(connection)
     } catch (error) {
@@ -147,11 +149,14 @@ class Serving<Value> {
 
   /** Whether an error tells no more than that the client left, or that we end. */
   #isExpected(error: unknown, connection: Connection<Value>): boolean {
-    if (!(error instanceof Error && 'code' in error)) return false
-    const { code } = error
-    if (code === 'ABORT_ERR') return this.#settings.signal?.aborted === true
-    if (originOf(error) !== channelOf(connection)) return false
-    return departures.has(code) || (code === 'ERR_CLOSED' && this.#expired)
+    const { signal } = this.#settings
+    if (signal?.aborted === true && (error === signal.reason || isAbort(error))) return true
+    // What the handler did elsewhere for as long as the client is there.
+    const cause = isAbort(error) && error.cause !== undefined ? error.cause : error
+    const channel = channelOf(connection)
+    if (!(cause instanceof Error && 'code' in cause)) return false
+    if (originOf(cause) !== channel && cause !== channel.endReason) return false
+    return departures.has(cause.code) || (cause.code === 'ERR_CLOSED' && this.#expired)
   }
 
   #tell(error: Error, connection?: Connection<Value>): void {
@@ -198,6 +203,13 @@ class Serving<Value> {
   }
 }
 
+/** Ours, Node's or the web's. */
+function isAbort(error: unknown): error is Error {
+  return error instanceof Error && error.name === 'AbortError'
+}
+
 function asError(thrown: unknown): Error {
-  return thrown instanceof Error ? thrown : new Error(`A handler threw ${String(thrown)}`, { cause: thrown })
+  if (thrown instanceof Error) return thrown
+  const shown = typeof thrown === 'string' ? thrown : show(thrown)
+  return new Error(`A handler threw ${shown}`, { cause: thrown })
 }
