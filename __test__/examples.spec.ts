@@ -82,6 +82,15 @@ if (spawnSync('go', ['version']).status === 0) {
   process.stderr.write('\n*** NOT TESTED: examples/many-machines: there is no go on PATH to build nats-server ***\n\n')
 }
 
+test("the README's server is that of the examples", (t) => {
+  const example = readFileSync(join(root, 'examples/server/server.mjs'), 'utf8')
+  const program = example
+    .slice(example.indexOf('import '))
+    .replace('../../index.js', 'fdwire')
+    .replace(/JSON\.parse\(.*\), \{$/m, "'/tmp/fdwire-server.sock', {")
+  t.true(readFileSync(join(root, 'README.md'), 'utf8').includes(`\`\`\`js\n${program}\`\`\`\n`))
+})
+
 test.serial("the README's first programs print what it says", async (t) => {
   const directory = temporaryDirectory(t)
   const address = join(directory, 'socket')
