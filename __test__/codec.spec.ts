@@ -72,7 +72,7 @@ for (const transport of transports) {
       ['json', 1n, { instanceOf: TypeError }],
       ['json', undefined, { code: 'ERR_INVALID_ARG_TYPE' }],
       ['json', () => {}, { code: 'ERR_INVALID_ARG_TYPE' }],
-      ['v8', () => {}, { message: /could not be cloned/ }],
+      ['v8', () => {}, { code: 'ERR_INVALID_ARG_VALUE', message: /Node's clone format: .* could not be cloned/ }],
       [numbers, 'text', { message: 'not a number' }],
     ] as const) {
       const [a, b] = await connected(t, transport, { codec })

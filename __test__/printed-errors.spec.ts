@@ -2,6 +2,7 @@ import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
 import { EventEmitter, once } from 'node:events'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
+import { inspect } from 'node:util'
 import test, { type ExecutionContext } from 'ava'
 import {
   Connection,
@@ -374,6 +375,8 @@ test('{ port } is one of localhost, to listen and to connect', async (t) => {
 test('what looks like an address and is none is refused by name', async (t) => {
   for (const [address, message] of [
     [{ hots: 'localhost', port: 80 }, /address\.hots is not known here; did you mean host\?/],
+    [{ hostname: 'localhost', port: 80 }, /address\.hostname is not known here; did you mean host\?/],
+    [new URL('file:///tmp/x'), /address is a URL, and not a path.*: file:\/\/\/tmp\/x/],
     [{ path: '/tmp/x', mode: 0o600 }, /address\.mode is not known here; known are path/],
     [{ host: 'localhost' }, /address\.port must be a number, not undefined/],
     [{}, /is not a path, \{ path \}, \{ host, port \} or \{ fd \}/],
@@ -411,6 +414,14 @@ test('a pickle is named whatever codec does not decode it; a codec that does may
   const [c, d] = await connected(t, 'unix', { codec: 'v8' })
   await c.sendBytes(pickle)
   t.regex((await rejection(d.recv())).message, /is a pickle/)
+})
+
+test('what is printed of an error begins with a name that users know', async (t) => {
+  const [a, b] = await connected(t, 'unix')
+  a.destroy()
+  t.regex(inspect(await rejection(a.recv())), /^Error: The connection is closed\n/)
+  t.regex(inspect(await rejection(b.recv())), /^EOFError: The peer closed the connection\n/)
+  t.is((await rejection(b.sendFds([a]))).message, 'fds[0] is closed')
 })
 
 test('the name of each error class is its own', async (t) => {

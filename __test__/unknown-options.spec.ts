@@ -144,6 +144,7 @@ for (const [given, meant] of [
   ['replace-stale', 'replaceStale'],
   ['maxMesageSize', 'maxMessageSize'],
   ['verifyPeers', 'verifyPeer'],
+  ['key', 'authKey'],
 ] as const) {
   test(`listen({ ${given} }) says that ${meant} may be meant, and nobody listens`, async (t) => {
     const address = temporaryAddress(t)

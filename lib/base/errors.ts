@@ -88,6 +88,8 @@ export class CodedError extends Error {
   readonly code: string
   static {
     Object.defineProperty(this.prototype, 'name', { value: 'Error', writable: true, configurable: true })
+    // That of the class is what is printed of an error: nobody knows it.
+    Object.defineProperty(this, 'name', { value: 'Error' })
   }
   constructor(code: string, message: string, options?: ErrorOptions) {
     super(message, options)
@@ -120,7 +122,7 @@ export function outOfRange(name: string, range: string, value: unknown): RangeEr
 }
 
 export function closedError(what: string): CodedError {
-  return new CodedError('ERR_CLOSED', `The ${what} is closed`)
+  return new CodedError('ERR_CLOSED', `${what.endsWith(']') ? '' : 'The '}${what} is closed`)
 }
 
 export function invalidState(message: string): CodedError {

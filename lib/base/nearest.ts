@@ -9,7 +9,12 @@ export function nearest(name: string, names: readonly string[]): string | undefi
     least = distance
     best = candidate
   }
-  return best
+  // As `key` of `authKey`, and `hostname` of `host`.
+  return best ?? names.find((candidate) => isPart(plain, candidate.toLowerCase()))
+}
+
+function isPart(one: string, other: string): boolean {
+  return Math.min(one.length, other.length) > 2 && (one.includes(other) || other.includes(one))
 }
 
 /** How many characters have to be inserted, removed or replaced (Levenshtein). */

@@ -36,9 +36,9 @@ function expressed<T>(encode: () => T, format: string): T {
   try {
     return encode()
   } catch (cause) {
-    // What a toJSON of the caller's throws is the caller's.
-    if (!(cause instanceof TypeError || (cause as Error | null)?.name === 'DataCloneError')) throw cause
-    throw invalidArgumentValue('value', `cannot be expressed in ${format}: ${(cause as Error).message}`, { cause })
+    // What a toJSON or getter of the caller's throws is the caller's. V8 has no class for what cannot be cloned.
+    if (!(cause instanceof TypeError || (cause instanceof Error && /\bcloned\b/.test(cause.message)))) throw cause
+    throw invalidArgumentValue('value', `cannot be expressed in ${format}: ${cause.message}`, { cause })
   }
 }
 
