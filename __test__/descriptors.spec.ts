@@ -3,7 +3,6 @@ import { open } from 'node:fs/promises'
 import { createServer, type Server } from 'node:net'
 import { once } from 'node:events'
 import test, { type ExecutionContext } from 'ava'
-import { pipe } from '../index.ts'
 import { frame, pattern } from './support/bytes.ts'
 import { report, startFixture } from './support/program.ts'
 import { rawPeer, readExactly } from './support/raw-peer.ts'
@@ -210,8 +209,7 @@ for (const transport of carryingFds) {
 test('everything that has a descriptor can be sent', async (t) => {
   const [sender, receiver] = await connected(t, 'unix')
   const server = await listeningServer(t)
-  const [end] = pipe()
-  t.teardown(() => end.destroy())
+  const [end] = await connected(t, 'pipe')
   const file = await open(openFile(t).path)
   t.teardown(() => file.close())
   await sender.sendBytes(Buffer.alloc(0), { fds: [server, end, file, file.fd] })

@@ -13,6 +13,8 @@ interface Scene {
   readonly peer: Connection
   /** A way to somebody else, who reads. */
   readonly way: Connection
+  /** One to send. */
+  readonly spare: Connection
   /** The descriptor of a file. */
   readonly fd: number
 }
@@ -113,8 +115,8 @@ const calls: Readonly<Record<string, Call>> = {
     sync: ({ way, connection }) => way.sendConnectionSync(connection, limits),
   },
   'sendConnection over it': {
-    awaited: ({ connection }) => connection.sendConnection(pipe()[0]),
-    sync: ({ connection }) => connection.sendConnectionSync(pipe()[0], limits),
+    awaited: ({ connection, spare }) => connection.sendConnection(spare),
+    sync: ({ connection, spare }) => connection.sendConnectionSync(spare, limits),
   },
   flush: { awaited: ({ connection }) => connection.flush() },
   detach: { sync: ({ connection }) => connection.detach().close() },
@@ -145,9 +147,10 @@ const calls: Readonly<Record<string, Call>> = {
 function stage(t: ExecutionContext, maxMessageSize: number = 1 << 20): Scene {
   const [end, peer] = pipe()
   const [way, reader] = pipe()
+  const [spare, far] = pipe()
   const connection = Connection.fromFd(end.detach(), { maxMessageSize })
-  for (const each of [connection, peer, way, reader]) t.teardown(() => each.destroy())
-  return { connection, peer, way, fd: openFile(t).fd }
+  for (const each of [connection, peer, way, reader, spare, far]) t.teardown(() => each.destroy())
+  return { connection, peer, way, spare, fd: openFile(t).fd }
 }
 
 /** With something queued that the peer does not read, so that what waits for it goes on waiting. */

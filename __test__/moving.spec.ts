@@ -214,7 +214,7 @@ test('a connection that cannot be sent stays usable, read-ahead included', async
   const [reader, writer] = oneWay(t)
   const [lost, gone] = await connected(t, 'pipe')
   gone.destroy()
-  const [closed] = pipe()
+  const [closed] = await connected(t, 'pipe')
   closed.destroy()
   for (const [way, code] of [
     [tcp, 'ERR_FDS_UNSUPPORTED'],
@@ -242,7 +242,7 @@ test('what is no open connection is refused', async (t) => {
     // @ts-expect-error no connection
     t.is(await codeOf(way.sendConnection(bad)), 'ERR_INVALID_ARG_TYPE')
   }
-  const [moved] = pipe()
+  const [moved] = await connected(t, 'pipe')
   await moved.close()
   t.is(await codeOf(way.sendConnection(moved)), 'ERR_CLOSED')
 })

@@ -5,7 +5,7 @@ import { pattern } from './support/bytes.ts'
 import { inode, openFile } from './support/resources.ts'
 import { inheritedInodes, startFixture } from './support/program.ts'
 import { pythons, runPython } from './support/python.ts'
-import { oneWay } from './support/transports.ts'
+import { connected, oneWay } from './support/transports.ts'
 import { codeOf, rejection } from './support/until.ts'
 
 const sizes = [0, 1, 16384, 16385, 65536, 1 << 20]
@@ -74,8 +74,7 @@ test('the writer of a one-way pipe cannot receive', async (t) => {
 
 test('a one-way pipe refuses descriptors with nothing on the wire, and has none to receive', async (t) => {
   const [reader, writer] = oneWay(t)
-  const [moved] = pipe()
-  kept(t, moved)
+  const [moved] = await connected(t, 'pipe')
   const { fd } = openFile(t)
   for (const send of [
     () => writer.sendHandle(fd),

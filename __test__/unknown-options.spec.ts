@@ -158,8 +158,7 @@ test('names on the prototype count, as they would be read; those of every object
   class Options {
     timeout = 5
   }
-  const [, b] = pipe()
-  closing(t, b)
+  const [, b] = await connected(t, 'pipe')
   t.is((await errorOf(() => b.recvBytes(new Options()))).code, 'ERR_TIMEOUT')
   const inherited: object = Object.create({ timeOut: 5 })
   t.is((await errorOf(() => b.recvBytes(inherited))).code, 'ERR_INVALID_ARG_VALUE')
