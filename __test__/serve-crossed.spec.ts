@@ -1,0 +1,209 @@
+import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { createConnection } from 'node:net'
+import test from 'ava'
+import { type Connection, OwnedFd, pipe } from '../index.ts'
+import { report, startFixture } from './support/program.ts'
+import { temporaryAddress } from './support/resources.ts'
+import { dial, listen } from './support/transports.ts'
+import { codeOf, turns, until } from './support/until.ts'
+
+// What Listener.serve is crossed with.
+
+async function echo(connection: Connection): Promise<void> {
+  for await (const { data } of connection) await connection.sendBytes(data)
+}
+
+test('a listener that is handed over while it is served: no client is refused, and none is dropped', async (t) => {
+  const path = temporaryAddress(t)
+  const first = await listen(t, path, { unlink: false })
+  const stop = new AbortController()
+  const serving = first.serve(echo, { signal: stop.signal, drainTimeout: null })
+  const early = await dial(t, path)
+  await early.sendBytes(Buffer.from('early'))
+  t.is(String(await early.recvBytes()), 'early')
+
+  const [near, far] = pipe()
+  await near.sendHandle(first)
+  const second = (await far.recvHandle()).toListener({ unlink: true })
+  const end = new AbortController()
+  const next = second.serve(echo, { signal: end.signal })
+  for (const step of ['both', 'first stops', 'first closed']) {
+    if (step === 'first stops') stop.abort()
+    if (step === 'first closed') await first.close()
+    const clients = await Promise.all(Array.from({ length: 5 }, () => dial(t, path)))
+    for (const client of clients) await client.sendBytes(Buffer.from(step))
+    for (const client of clients) {
+      t.is(String(await client.recvBytes()), step)
+      client.destroy()
+    }
+  }
+  await early.sendBytes(Buffer.from('still'))
+  t.is(String(await early.recvBytes()), 'still')
+  early.destroy()
+  await serving
+  end.abort()
+  await next
+  second.closeSync()
+  t.false(existsSync(path))
+  for (const connection of [near, far]) connection.destroy()
+})
+
+test('the end comes while all connections there may be are open, and while a handshake is under way', async (t) => {
+  for (const how of ['abort', 'close'] as const) {
+    const listener = await listen(t, temporaryAddress(t), { authKey: 'key' })
+    const stop = new AbortController()
+    let open = 0
+    const serving = listener.serve(
+      async (connection) => {
+        open++
+        await connection.recvBytes({ signal: connection.signal })
+      },
+      { signal: stop.signal, maxConnections: 1, drainTimeout: 0, onError: (error) => t.fail(error.message) },
+    )
+    const client = await dial(t, listener.address, { authKey: 'key' })
+    const silent = createConnection(String(listener.address))
+    t.teardown(() => void silent.destroy())
+    silent.on('error', () => {})
+    silent.resume()
+    const closed = once(silent, 'close')
+    await until(() => open === 1)
+    if (how === 'abort') stop.abort()
+    else await listener.close()
+    await serving
+    t.is(await codeOf(client.recvBytes()), 'ERR_EOF')
+    await listener.close()
+    await closed
+    t.is(open, 1)
+  }
+})
+
+test('an exhausted server that is stopped, or closed, ends at once', async (t) => {
+  t.deepEqual(await report(t, 'serve-exhausted.ts', [], { openFiles: 60 }), { abort: true, close: true, unref: true })
+})
+
+test('two serve one listener, and one of them stops', async (t) => {
+  const listener = await listen(t, temporaryAddress(t))
+  const served: string[] = []
+  const stops = ['one', 'other'].map((name) => {
+    const stop = new AbortController()
+    const serving = listener.serve(
+      async (connection) => {
+        served.push(name)
+        await connection.sendBytes(Buffer.from(name))
+      },
+      { signal: stop.signal },
+    )
+    return async () => {
+      stop.abort()
+      await serving
+    }
+  })
+  const ask = async (): Promise<string> => String(await (await dial(t, listener.address)).recvBytes())
+  for (let round = 0; round < 10; round++) await ask()
+  t.deepEqual(new Set(served), new Set(['one', 'other']))
+  await stops[0]?.()
+  for (let round = 0; round < 3; round++) t.is(await ask(), 'other')
+  await stops[1]?.()
+})
+
+test('a handler that ends its own connection, listener or serving', async (t) => {
+  const told: unknown[] = []
+  const listener = await listen(t, temporaryAddress(t))
+  const stop = new AbortController()
+  const ways: ((connection: Connection) => unknown)[] = [
+    (connection) => connection.close(),
+    (connection) => connection.closeSync(),
+    (connection) => void connection.close(),
+    (connection) => connection.destroy(),
+    () => stop.abort(),
+    () => listener.close(),
+  ]
+  let calls = 0
+  const serving = listener.serve(async (connection) => ways[calls++]?.(connection), {
+    signal: stop.signal,
+    onError: (error) => told.push(error),
+  })
+  for (let round = 0; round < 5; round++) {
+    t.is(await codeOf((await dial(t, listener.address)).recvBytes()), 'ERR_EOF')
+  }
+  await serving
+  const again = listener.serve(async (connection) => ways[calls++]?.(connection))
+  t.is(await codeOf((await dial(t, listener.address)).recvBytes()), 'ERR_EOF')
+  await again
+  t.deepEqual(told, [])
+})
+
+test('onError may close, destroy and answer; a promise of it is not waited for', async (t) => {
+  const listener = await listen(t, temporaryAddress(t))
+  let calls = 0
+  const serving = listener.serve(
+    () => {
+      throw new Error('broken')
+    },
+    {
+      onError: (error, connection) => {
+        calls++
+        if (calls === 1) return connection?.send({ error: error.message })
+        if (calls === 2) return connection?.close()
+        return connection?.destroy()
+      },
+    },
+  )
+  const answered = await dial(t, listener.address)
+  t.deepEqual(await answered.recv(), { error: 'broken' })
+  for (const client of [answered, await dial(t, listener.address), await dial(t, listener.address)]) {
+    t.is(await codeOf(client.recvBytes()), 'ERR_EOF')
+  }
+  listener.closeSync()
+  await serving
+})
+
+test('a client that does not read is given up by destroy(), which is told', async (t) => {
+  const told: unknown[] = []
+  const listener = await listen(t, temporaryAddress(t))
+  const serving = listener.serve(
+    async (connection) => {
+      void turns().then(() => connection.destroy())
+      await connection.sendBytes(Buffer.alloc(10_000_000))
+    },
+    { onError: (error) => told.push((error as NodeJS.ErrnoException).code) },
+  )
+  const client = await dial(t, listener.address)
+  await until(() => told.length > 0)
+  t.deepEqual(told, ['ERR_CLOSED'])
+  t.is(await codeOf(client.recvBytes()), 'ERR_MESSAGE_TRUNCATED')
+  listener.closeSync()
+  await serving
+})
+
+for (const way of ['exit', 'throw', 'signal', 'worker'] as const) {
+  test(`the process ends by ${way} in a handler: the socket file goes, and the client sees the end`, async (t) => {
+    const path = temporaryAddress(t)
+    const program = startFixture(t, 'serve-ends.ts', [path, way])
+    await program.line()
+    const client = await dial(t, path)
+    await client.sendBytes(Buffer.from('go'))
+    t.is(await codeOf(client.recvBytes()), 'ERR_EOF')
+    const { code, signal, stderr } = await program.outcome()
+    const expected = { exit: [3, null], throw: [1, null], signal: [null, 'SIGTERM'], worker: [0, null] }[way]
+    t.deepEqual([code, signal], expected as never, stderr)
+    t.false(existsSync(path))
+  })
+}
+
+test('a listener that nobody refers to is served on, and so is one of a descriptor', async (t) => {
+  const listener = await listen(t, temporaryAddress(t))
+  const copy = OwnedFd.dup(listener).toListener()
+  const stop = new AbortController()
+  const serving = [listener, copy].map((each) => each.serve(echo, { signal: stop.signal }))
+  for (let round = 0; round < 4; round++) {
+    const client = await dial(t, listener.address)
+    await client.sendBytes(Buffer.from('hello'))
+    t.is(String(await client.recvBytes()), 'hello')
+    client.destroy()
+  }
+  stop.abort()
+  await Promise.all(serving)
+  copy.closeSync()
+})
