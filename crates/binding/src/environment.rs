@@ -23,7 +23,19 @@ pub(crate) type Source = fdwire_engine::Source<HeldBuffer>;
 pub(crate) type Connection = fdwire_engine::Connection<Wire, HeldBuffer>;
 
 thread_local! {
-    static ENVIRONMENT: RefCell<Option<Rc<Environment>>> = const { RefCell::new(None) };
+    static ENVIRONMENT: Slot = const { Slot(RefCell::new(None)) };
+}
+
+/// A thread's environment. A process that exits in the middle of a turn ends with that turn's hold of it: what is open is
+/// closed here, as socket files would stay otherwise.
+struct Slot(RefCell<Option<Rc<Environment>>>);
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        if let Some(environment) = self.0.take() {
+            let _ = catch_unwind(AssertUnwindSafe(|| environment.table.clear()));
+        }
+    }
 }
 
 pub(crate) struct Environment {
@@ -33,7 +45,7 @@ pub(crate) struct Environment {
 
 /// Calls `f` with this thread's environment.
 pub(crate) fn with<R>(f: impl FnOnce(&Environment) -> R) -> Result<R> {
-    ENVIRONMENT.with(|environment| match environment.borrow().as_ref() {
+    ENVIRONMENT.with(|slot| match slot.0.borrow().as_ref() {
         Some(environment) => Ok(f(environment)),
         None => Err(failure("fdwire is not started on this thread")),
     })
@@ -93,7 +105,7 @@ impl Environment {
 /// A hook of the driver: called when the reactor's descriptor is readable. What a turn panics with is an
 /// uncaughtException.
 fn turn() {
-    let environment = ENVIRONMENT.with(|environment| environment.borrow().clone());
+    let environment = ENVIRONMENT.with(|slot| slot.0.borrow().clone());
     if let Some(environment) = environment {
         let env = environment.realms.borrow().first().map(|realm| realm.env());
         if let Some(env) = env {
@@ -106,7 +118,7 @@ fn turn() {
 /// A hook of the driver. Forgets this thread's environment: every source and descriptor is closed.
 fn shut_down() {
     let close = || {
-        let environment = ENVIRONMENT.with(|environment| environment.borrow_mut().take());
+        let environment = ENVIRONMENT.with(|slot| slot.0.borrow_mut().take());
         if let Some(environment) = environment {
             for realm in environment.realms.take() {
                 realm.close();
@@ -144,12 +156,12 @@ pub fn start(
     #[napi(ts_arg_type = "Int32Array")] descriptors: Unknown<'_>,
     #[napi(ts_arg_type = "Uint32Array")] events: Unknown<'_>,
 ) -> Result<u32> {
-    let known = ENVIRONMENT.with(|environment| environment.borrow().clone());
+    let known = ENVIRONMENT.with(|slot| slot.0.borrow().clone());
     let environment = match known {
         Some(environment) => environment,
         None => {
             let environment = make(&env, &driver)?;
-            ENVIRONMENT.with(|slot| slot.replace(Some(environment.clone())));
+            ENVIRONMENT.with(|slot| slot.0.replace(Some(environment.clone())));
             environment
         }
     };
