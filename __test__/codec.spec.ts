@@ -175,7 +175,7 @@ test('what a codec encodes into its own memory must be left alone only until the
   const [a, b] = await connected(t, 'pipe', { codec })
   for (const byte of [1, 2, 3]) {
     const [received] = await Promise.all([b.recv(), a.send(byte)])
-    t.deepEqual(received, Buffer.alloc(8 << 20, byte))
+    t.true(Buffer.alloc(8 << 20, byte).equals(received as Buffer))
   }
 })
 
