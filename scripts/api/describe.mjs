@@ -39,6 +39,7 @@ function section(heading, list, { paragraphs = [], thrown = [] }) {
 function callable(api, level, heading, declarations, className) {
   const [declaration] = declarations
   const { paragraphs, throws, parameters } = commented(api, heading, declaration, className)
+  const generics = typeParameters(declaration)
   const list = parametersOf(declaration).map((parameter) => {
     const name = parameterName(parameter)
     const types = new Set(
@@ -50,6 +51,7 @@ function callable(api, level, heading, declarations, className) {
     types.delete('')
     return `- \`${name}\` ${linked(api, [...types].join(' | '))}${spaced(parameters.get(name) ?? '')}`
   })
+  if (generics) list.unshift(`- \`${generics}\``)
   const results = new Set(declarations.map(({ type }) => (type === undefined ? 'void' : typeText(api, type))))
   const result = [...results].join(' | ')
   if (result !== 'void') list.push(`- Returns: ${linked(api, result)}`)
