@@ -288,7 +288,9 @@ test('a handler that waits with the signal itself is no error', async (t) => {
 
 test('sends that nobody awaits end neither the process nor the serving when the client leaves or time is over', async (t) => {
   let ended = 0
+  const served: Connection[] = []
   const server = await serve(t, 'unix', async (connection) => {
+    served.push(connection)
     try {
       for await (const { data } of connection) {
         void connection.sendBytes(data)
@@ -308,6 +310,12 @@ test('sends that nobody awaits end neither the process nor the serving when the 
   t.is(String(await waits.recvBytes()), 'hello')
   server.stop.abort()
   await server.serving
+  await turns()
+  for (const connection of served) {
+    void connection.sendBytes(Buffer.from('late'))
+    void connection.send('late')
+    void connection.sendHandle(0)
+  }
   await turns()
   t.is(await codeOf(waits.recvBytes()), 'ERR_MESSAGE_TRUNCATED')
   t.deepEqual(server.told, [])

@@ -64,6 +64,13 @@ function checkRecord(channel: Channel, fds: readonly FdLike[], name: string): nu
   return placeDescriptors(channel, fds, name)
 }
 
+/** Who sends to a client that is gone by now need not hear of it, as of one that goes (`Outbox`). */
+function refused(channel: Channel, error: unknown): Promise<never> {
+  const failed = Promise.reject<never>(error)
+  if (channel.served && channel.closed) failed.catch(() => {})
+  return failed
+}
+
 /** Sends a message; rejects for what is wrong with the arguments, too. */
 export function sendMessage(channel: Channel, data: unknown, options?: SendOptions): Promise<void> {
   try {
@@ -72,7 +79,7 @@ export function sendMessage(channel: Channel, data: unknown, options?: SendOptio
     return channel.outbox.send(bytes, offset, size, descriptors)
   } catch (error) {
     retrace(error, sendMessage)
-    return Promise.reject(error)
+    return refused(channel, error)
   }
 }
 
@@ -97,7 +104,7 @@ export function sendValue(channel: Channel, value: unknown, options?: SendValueO
     return sendMessage(channel, encoded(channel, value), options)
   } catch (error) {
     retrace(error, sendValue)
-    return Promise.reject(error)
+    return refused(channel, error)
   }
 }
 
@@ -113,7 +120,7 @@ export function sendRecord(channel: Channel, fds: readonly FdLike[], name: strin
     return channel.outbox.sendRecord(checkRecord(channel, fds, name))
   } catch (error) {
     retrace(error, sendRecord)
-    return Promise.reject(error)
+    return refused(channel, error)
   }
 }
 
