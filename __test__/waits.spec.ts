@@ -111,3 +111,16 @@ test('hundreds may wait with one signal, without a warning, and none is left whe
     [],
   )
 })
+
+test('what arrived while the event loop was blocked counts, though the time is over', async (t) => {
+  const [a, b] = await connected(t, 'unix')
+  const receiving = b.recvBytes({ timeout: 50 })
+  const polling = a.poll({ timeout: 50 })
+  a.sendBytesSync(Buffer.from('in time'))
+  b.sendBytesSync(Buffer.from('in time'))
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 400)
+  t.is(String(await receiving), 'in time')
+  t.true(await polling)
+  // One that does not come ends the wait.
+  t.is(await codeOf(b.recvBytes({ timeout: 1 })), 'ERR_TIMEOUT')
+})

@@ -40,6 +40,10 @@ export interface Limits {
 /** Waits for ever. */
 export const forEver: Limits = { signal: undefined, timeout: Infinity }
 
+/** Milliseconds after which a timer is late, and how many it is extended by then. */
+const LATE = 100
+const EXTENSION = 1000
+
 /** The longest delay `setTimeout` takes. */
 const MAX_DELAY = 2 ** 31 - 1
 
@@ -93,10 +97,14 @@ export function startTimer(milliseconds: number, onTimeout: () => void, referenc
   }
   const deadline = performance.now() + milliseconds
   let timer: NodeJS.Timeout
+  let extended = false
   const check = (): void => {
     const left = deadline - performance.now()
-    if (left <= 0) onTimeout()
-    else start(Math.ceil(left))
+    if (left > 0) return start(Math.ceil(left))
+    if (left > -LATE || extended) return onTimeout()
+    // The loop was blocked, or the process stopped: timers come before what arrived meanwhile, which is to count.
+    extended = true
+    start(Math.min(milliseconds, EXTENSION))
   }
   const start = (delay: number): void => {
     timer = setTimeout(check, Math.min(delay, MAX_DELAY))
