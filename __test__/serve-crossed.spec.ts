@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { createConnection } from 'node:net'
+import { inspect } from 'node:util'
 import test from 'ava'
 import { type Connection, OwnedFd, pipe } from '../index.ts'
 import { report, startFixture } from './support/program.ts'
@@ -207,4 +208,123 @@ test('a listener that nobody refers to is served on, and so is one of a descript
   stop.abort()
   await Promise.all(serving)
   copy.closeSync()
+})
+
+test('a connection that a handler moves without awaiting arrives, or is closed when time is over', async (t) => {
+  for (const isRead of [true, false]) {
+    const [near, far] = pipe()
+    // Fills the carrier: the connection waits behind.
+    const filling = codeOf(near.sendBytes(Buffer.alloc(2_000_000)))
+    let moving: Promise<unknown> | undefined
+    const told: unknown[] = []
+    const stop = new AbortController()
+    const listener = await listen(t, temporaryAddress(t))
+    const serving = listener.serve(
+      (connection) => {
+        moving = codeOf(near.sendConnection(connection))
+      },
+      { signal: stop.signal, drainTimeout: isRead ? null : 0, onError: (error) => told.push(error) },
+    )
+    const client = await dial(t, listener.address)
+    await until(() => moving !== undefined)
+    stop.abort()
+    if (isRead) {
+      await far.recvBytes()
+      const moved = await far.recvConnection()
+      void echo(moved)
+      await client.sendBytes(Buffer.from('moved'))
+      t.is(String(await client.recvBytes()), 'moved')
+      t.is(await moving, undefined)
+      moved.destroy()
+    }
+    await serving
+    near.destroy()
+    await Promise.all([filling, moving])
+    t.is(await codeOf(client.recvBytes()), 'ERR_EOF')
+    t.deepEqual(told, [])
+    far.destroy()
+  }
+})
+
+test('never more than maxConnections, and none once it ends, whichever comes first', async (t) => {
+  for (let round = 0; round < 30; round++) {
+    const listener = await listen(t, temporaryAddress(t))
+    const stop = new AbortController()
+    let open = 0
+    let most = 0
+    let begun = 0
+    const serving = listener.serve(
+      async (connection) => {
+        begun++
+        most = Math.max(most, ++open)
+        await codeOf(connection.recvBytes())
+        open--
+      },
+      { signal: stop.signal, maxConnections: 2 },
+    )
+    const clients = await Promise.all([1, 2, 3, 4].map(() => dial(t, listener.address)))
+    await until(() => begun === 2)
+    if (round % 3 === 0) stop.abort()
+    for (const client of clients) client.destroy()
+    if (round % 3 === 1) stop.abort()
+    if (round % 3 === 2) {
+      await until(() => begun > 2)
+      stop.abort()
+    }
+    await serving
+    t.is(most, 2)
+    if (round % 3 !== 2) t.is(begun, 2)
+    t.is(open, 0)
+    listener.closeSync()
+  }
+})
+
+test('whatever a handler throws ends its own connection alone', async (t) => {
+  const hostile = (trap: string): unknown =>
+    new Proxy(new Error('hidden'), {
+      get() {
+        throw new Error(trap)
+      },
+    })
+  const throws = [
+    null,
+    Symbol('a symbol'),
+    Object.freeze(new Error('frozen')),
+    {
+      [inspect.custom]() {
+        throw new Error('not to be shown')
+      },
+    },
+    hostile('not to be read'),
+    Object.defineProperty(new Error('odd'), 'code', {
+      get() {
+        throw new Error('no code')
+      },
+    }),
+  ]
+  let told = 0
+  const listener = await listen(t, temporaryAddress(t))
+  let next = 0
+  const serving = listener.serve(
+    () => {
+      throw throws[next++]
+    },
+    { onError: () => void told++ },
+  )
+  for (const _ of throws) t.is(await codeOf((await dial(t, listener.address)).recvBytes()), 'ERR_EOF')
+  listener.closeSync()
+  await serving
+  t.is(told, throws.length)
+})
+
+test('what is served is not collected, whatever its handlers wait for', async (t) => {
+  t.deepEqual(await report(t, 'serve-collected.ts', [], { nodeOptions: ['--expose-gc'] }), {
+    warnings: [],
+    ended: ['ERR_EOF', 'ERR_EOF'],
+  })
+})
+
+test('a worker that serves is terminated: its clients see the end, the process goes on', async (t) => {
+  const outcome = await report(t, 'serve-in-worker.ts')
+  t.deepEqual(outcome, { answers: 40, ends: 40, leaked: 0, file: false })
 })

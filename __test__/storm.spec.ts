@@ -1,4 +1,4 @@
-import { existsSync, readdirSync } from 'node:fs'
+import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import test, { type ExecutionContext } from 'ava'
 import { type PeerAddress, connect } from '../index.ts'
@@ -42,8 +42,17 @@ class Server {
     return process.platform === 'linux' ? readdirSync(`/proc/${this.program.process.pid}/fd`).length : 0
   }
 
-  /** Nothing of all who came is left. */
+  /** The most memory it had, in MiB; not to be had but on Linux. */
+  get #peak(): number {
+    if (process.platform !== 'linux') return 0
+    const status = readFileSync(`/proc/${this.program.process.pid}/status`, 'utf8')
+    return Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1]) / 1024
+  }
+
+  /** Nothing of all who came is left, nor did they cost much. */
   async assertEmpty(t: ExecutionContext): Promise<void> {
+    t.log(`at most ${Math.round(this.#peak)} MiB`)
+    t.true(this.#peak < 256)
     await until(() => this.descriptors === this.#before)
     t.is(this.descriptors, this.#before)
   }
@@ -122,6 +131,20 @@ test.serial('the same with a descriptor table that is too small', async (t) => {
   await server.assertEmpty(t)
   const said = await server.stop(t)
   t.deepEqual(codesOf(said).wentWrong, ['EMFILE', 'ERR_MESSAGE_TOO_LARGE', 'ERR_MESSAGE_TRUNCATED'])
+})
+
+test.serial('SIGTERM ends it with 0 while requests go on and on', async (t) => {
+  for (const address of [temporaryAddress(t), { host: '127.0.0.1', port: 0 }]) {
+    const server = await Server.start(t, address)
+    const endless = startFixture(t, 'storm-killed.ts', [server.target, '20'])
+    await endless.line()
+    server.program.process.kill('SIGTERM')
+    const { code, lines, stderr } = await server.program.outcome()
+    t.is(code, 0, stderr)
+    t.deepEqual(lines, ['ended'])
+    if (typeof address === 'string') t.false(existsSync(address))
+    await endless.outcome()
+  }
 })
 
 const newest = pythons.at(-1)?.version

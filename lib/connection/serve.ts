@@ -77,6 +77,9 @@ export async function serve<Value>(
 /** How a client leaves that has no more to say. */
 const departures = new Set<unknown>(['ERR_EOF', 'ECONNRESET', 'EPIPE'])
 
+/** Handlers may wait for what does not hold them: what is being served must not be collected. */
+const running = new Set<object>()
+
 class Serving<Value> {
   readonly #accepting: Accepting<Value>
   readonly #settings: ServeSettings<Value>
@@ -96,6 +99,7 @@ class Serving<Value> {
 
   async run(): Promise<void> {
     const { signal } = this.#settings
+    running.add(this)
     const end = (): void => this.#end()
     const release = this.#accepting.observe({
       closed: end,
@@ -111,6 +115,7 @@ class Serving<Value> {
       await this.#drain()
       leave?.()
       release()
+      running.delete(this)
     }
   }
 
@@ -140,11 +145,20 @@ class Serving<Value> {
     try {
       await this.#settings.handler(connection)
     } catch (error) {
-      if (!this.#isExpected(error, connection)) this.#tell(asError(error), connection)
+      this.#failed(error, connection)
     }
     await connection.close()
     this.#open.delete(connection)
     this.#proceed()
+  }
+
+  #failed(thrown: unknown, connection: Connection<Value>): void {
+    try {
+      if (!this.#isExpected(thrown, connection)) this.#tell(asError(thrown), connection)
+    } catch {
+      // Even to look at it throws; the connection has to be closed all the same.
+      this.#tell(new Error('A handler threw what cannot be shown', { cause: thrown }), connection)
+    }
   }
 
   /** Whether an error tells no more than that the client left, or that we end. */
@@ -172,10 +186,10 @@ class Serving<Value> {
     } else if (connection === undefined) {
       this.#accepting.warn(error)
     } else if (!this.#warned) {
-      this.#warned = true
       process.emitWarning(`A connection's handler failed; serve()'s onError is told of each. ${error.stack}`, {
         code: 'FDWIRE_SERVE_ERROR',
       })
+      this.#warned = true
     }
   }
 
