@@ -135,7 +135,10 @@ export function invalidFdType(message: string): TypeError {
 
 /** Of a class whose objects only the library makes, by what is said. */
 export function illegalConstructor(name: string, makers: string): TypeError {
-  return withCode(new TypeError(`A ${name} is not made with new but by ${makers}`), 'ERR_ILLEGAL_CONSTRUCTOR')
+  return withCode(
+    new TypeError(`${/^[AEIOU]/.test(name) ? 'An' : 'A'} ${name} is not made with new but by ${makers}`),
+    'ERR_ILLEGAL_CONSTRUCTOR',
+  )
 }
 
 /** The descriptors of a handle record are none, too many, or not as many as it says. All are closed. */
