@@ -250,6 +250,16 @@ test('an error of the stream comes behind the messages before it, and is the ver
   await connection.close()
 })
 
+test('an error of the stream may be frozen', async (t) => {
+  const error = Object.freeze(Object.assign(new Error('the line is cut'), { syscall: 'read' }))
+  const stream = new Duplex({ read() {}, write: (_chunk, _encoding, done) => done() })
+  const connection = over(t, stream)
+  const pending = rejection(connection.recvBytes())
+  stream.destroy(error)
+  t.is(await pending, error)
+  t.is(await rejection(connection.recvBytes()), error)
+})
+
 test('an error of the writing side rejects that send and all behind it', async (t) => {
   const error = new Error('cannot write')
   let writes = 0

@@ -172,7 +172,7 @@ const classes = [EOFError, BufferTooShort, AuthenticationError, TimeoutError, Ab
 /** Replaces the stack of an error of ours by the present one, without `above` and what it was called from. */
 export function retrace(error: unknown, above: (...args: never[]) => unknown): void {
   if (!(error instanceof Error) || !('syscall' in error || classes.some((made) => error instanceof made))) return
-  Error.captureStackTrace(error, above)
+  if (Object.isExtensible(error)) Error.captureStackTrace(error, above)
 }
 
 /** What a system call was about. */

@@ -212,7 +212,8 @@ export class Channel implements Source {
     if (!(error instanceof Error)) return
     origins.set(error, this)
     // Where nobody asked before it was closed, it is not known any more.
-    if (this.#peer !== undefined || !this.closed) Object.assign(error, { peer: this.peer })
+    // That of a stream may be frozen: then it says nothing of it.
+    if (this.#peer !== undefined || !this.closed) Reflect.set(error, 'peer', this.peer)
   }
 
   #closedError(): Error {
