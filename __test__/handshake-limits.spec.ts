@@ -1,9 +1,10 @@
 import { once } from 'node:events'
 import { createServer } from 'node:net'
+import { Duplex } from 'node:stream'
 import test, { type ExecutionContext } from 'ava'
 import {
   type Address,
-  type Connection,
+  Connection,
   Listener,
   answerChallenge,
   answerChallengeSync,
@@ -12,11 +13,12 @@ import {
   deliverChallenge,
   deliverChallengeSync,
 } from '../index.ts'
+import { frame } from './support/bytes.ts'
 import { startFixture } from './support/program.ts'
 import { rawPeer } from './support/raw-peer.ts'
 import { temporaryAddress } from './support/resources.ts'
 import { connected, dial, listen, listening } from './support/transports.ts'
-import { rejection, turns, until } from './support/until.ts'
+import { codeOf, rejection, turns, until } from './support/until.ts'
 
 const likely = /after 20 ms: the listener takes no part in the handshake; it may have no authKey$/
 
@@ -138,5 +140,20 @@ test('the Sync twins prove the key in two processes, and give a silent peer up',
       code: 'ERR_INVALID_ARG_VALUE',
     })
     t.throws(() => half({} as never, 'secret'), { code: 'ERR_INVALID_ARG_TYPE' })
+  }
+})
+
+test('an abort at any moment ends half a handshake whose peer reads nothing', async (t) => {
+  const challenge = Buffer.concat([Buffer.from('#CHALLENGE#{sha256}'), Buffer.alloc(40, 1)])
+  for (let moment = 0; moment < 10; moment++) {
+    const stream = new Duplex({ read() {}, write() {} })
+    stream.push(frame(challenge))
+    const connection = Connection.fromStream(stream)
+    t.teardown(() => connection.destroy())
+    const ending = new AbortController()
+    const half = codeOf(answerChallenge(connection, 'key', { signal: ending.signal, timeout: null }))
+    for (let microtask = 0; microtask < moment; microtask++) await Promise.resolve()
+    ending.abort()
+    t.is(await half, 'ABORT_ERR', `after ${moment} microtasks`)
   }
 })

@@ -61,6 +61,8 @@ export async function authenticate(
 
 /** Sends; the signal ends the wait, not the sending. */
 function send(party: Party, bytes: Buffer, signal: AbortSignal): Promise<Buffer> {
+  // Between two steps nobody listens.
+  if (signal.aborted) return Promise.reject(signal.reason)
   return new Promise((resolve, reject) => {
     const ended = onAbort(signal, () => reject(signal.reason))
     party
