@@ -1,7 +1,6 @@
-/** Node 22.10 and later have it. */
-type MarkAsUncloneable = (object: object) => void
-
 const tag = Symbol('fdwire')
+/** `markAsUncloneable` of Node 22.10 and later; null where there is none, undefined before it was looked for. */
+let mark: ((object: object) => void) | null | undefined
 
 /**
  * What `structuredClone` and `postMessage` refuse (DataCloneError): they would give an empty object, without the private
@@ -11,13 +10,14 @@ const tag = Symbol('fdwire')
 export abstract class Uncloneable {
   /** @internal */
   constructor() {
-    const { markAsUncloneable } = process.getBuiltinModule('node:worker_threads') as {
-      markAsUncloneable?: MarkAsUncloneable
+    if (mark === undefined) {
+      const threads: { markAsUncloneable?: typeof mark } = process.getBuiltinModule('node:worker_threads')
+      mark = threads.markAsUncloneable ?? null
     }
-    if (markAsUncloneable === undefined) {
+    if (mark === null) {
       // oxlint-disable-next-line no-constructor-return
       return Object.setPrototypeOf(Object(tag), new.target.prototype) as this
     }
-    markAsUncloneable(this)
+    mark(this)
   }
 }
