@@ -11,7 +11,9 @@ export abstract class Uncloneable {
   /** @internal */
   constructor() {
     if (mark === undefined) {
-      const threads: { markAsUncloneable?: typeof mark } = process.getBuiltinModule('node:worker_threads')
+      const threads = process.getBuiltinModule('node:worker_threads') as {
+        markAsUncloneable?: (object: object) => void
+      }
       mark = threads.markAsUncloneable ?? null
     }
     if (mark === null) {
