@@ -56,9 +56,15 @@ function isCollected(ending: Ending): boolean {
   return ending.endsWith('collected')
 }
 
+/** Warnings of what is collected unclosed, as some cells want it. */
+const leaks = new Set<unknown>(['FDWIRE_CONNECTION_LEAK', 'FDWIRE_LISTENER_LEAK'])
+
 /** What nobody waits for: a warning, a rejection, an exception. */
 function listen({ events }: Stage): () => void {
-  const note = (what: string) => (error: unknown) => void events.push(`${what}: ${(error as Error).stack}`)
+  const note = (what: string) => (error: unknown) => {
+    const { code, stack } = error as NodeJS.ErrnoException
+    if (!leaks.has(code)) events.push(`${what}: ${stack}`)
+  }
   const listeners = ['warning', 'unhandledRejection', 'uncaughtException'].map((event) => ({ event, to: note(event) }))
   for (const { event, to } of listeners) process.on(event, to)
   return () => {
