@@ -56,6 +56,14 @@ test('a file that is no library is broken', (t) => {
   t.regex(cause, /Cannot find native binding/)
 })
 
+test('a broken file is one wherever it lies', (t) => {
+  const directory = join(temporaryDirectory(t), 'wasif')
+  mkdirSync(directory)
+  const library = join(directory, 'text.node')
+  writeFileSync(library, 'this is no library')
+  t.regex(failure(t, library).message, /is broken, or for another platform/)
+})
+
 test('the permission model asks for --allow-addons', (t) => {
   const { status, stdout } = spawnSync(
     process.execPath,
@@ -78,6 +86,11 @@ if (hasCompiler && process.platform === 'linux') {
     const { code, message } = failure(t, library)
     t.is(code, 'ERR_BINDING_NOT_FOUND')
     t.regex(message, /^fdwire's binary needs what Node \S+ has not; .*napi_of_the_future/)
+  })
+
+  test('a symbol that the system has not: Node is not too old', (t) => {
+    const library = compiled(t, 'void __libc_other(void); void* use = (void*)__libc_other;', '-Wl,-z,now')
+    t.regex(failure(t, library).message, /^fdwire's binary is for another C library .*__libc_other/)
   })
 
   test('another libc: node_modules may come from elsewhere', (t) => {

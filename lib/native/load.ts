@@ -20,7 +20,7 @@ function messagesOf(error: unknown): string[] {
 function whyNot([, ...messages]: readonly string[]): string {
   const target = `${process.platform}-${process.arch}${libc()}`
   // What was found and does not work says more than what was not found.
-  const broken = messages.find((message) => !/^Cannot find |^Unsupported |wasi/.test(message))
+  const broken = messages.find((message) => !/^Cannot find |^Unsupported |fdwire[.-](wasm32-)?wasi/.test(message))
   if (broken === undefined) {
     if (messages.some((message) => message.startsWith('Unsupported '))) {
       return `fdwire has no binary for ${target}: it is for Linux, macOS and FreeBSD, on x64 and arm64`
@@ -31,10 +31,12 @@ function whyNot([, ...messages]: readonly string[]): string {
     )
   }
   if (/addons? is disabled/.test(broken)) return `fdwire needs node's --allow-addons beside --permission: ${broken}`
-  if (/undefined symbol|symbol not found/i.test(broken)) {
+  const lacksSymbol = /undefined symbol|symbol not found/i.test(broken)
+  if (lacksSymbol && /(: |")_?(napi|node_api|uv)_/.test(broken)) {
     return `fdwire's binary needs what Node ${process.versions.node} has not; it is for Node 20.19 and later: ${broken}`
   }
-  if (/GLIBC|libc\.musl|ld-linux|ld-musl|libc\.so/.test(broken)) {
+  // The others are the system's.
+  if (lacksSymbol || /GLIBC|libc\.musl|ld-linux|ld-musl|libc\.so/.test(broken)) {
     return (
       `fdwire's binary is for another C library than that of this ${target}: node_modules may come from another machine ` +
       `or image. Reinstall here: ${broken}`
