@@ -216,7 +216,9 @@ export class Outbox {
 
   /** Nothing is sent any more. */
   close(): void {
-    this.#reject(this.#dropStage(), closedError('connection'))
+    // An error is made only for somebody: that costs more than all else here.
+    const staged = this.#dropStage()
+    if (staged !== undefined) this.#reject(staged, closedError('connection'))
     for (const { pending } of this.#sends.drain()) this.#reject(pending, closedError('connection'))
     this.#rest()
   }
@@ -300,9 +302,9 @@ export class Outbox {
     return this.#follow(failed)
   }
 
-  #reject(pending: Pending<void> | undefined, error: Error): void {
-    if (this.#owner.served) pending?.promise.catch(ignore)
-    pending?.reject(error)
+  #reject(pending: Pending<void>, error: Error): void {
+    if (this.#owner.served) pending.promise.catch(ignore)
+    pending.reject(error)
   }
 
   /** What was sent last waits for the kernel. */

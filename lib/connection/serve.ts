@@ -186,9 +186,12 @@ class Serving<Value> {
     } else if (connection === undefined) {
       this.#accepting.warn(error)
     } else if (!this.#warned) {
-      process.emitWarning(`A connection's handler failed; serve()'s onError is told of each. ${error.stack ?? String(error)}`, {
-        code: 'FDWIRE_SERVE_ERROR',
-      })
+      process.emitWarning(
+        `A connection's handler failed; serve()'s onError is told of each. ${error.stack ?? String(error)}`,
+        {
+          code: 'FDWIRE_SERVE_ERROR',
+        },
+      )
       this.#warned = true
     }
   }
