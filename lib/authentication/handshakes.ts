@@ -5,6 +5,7 @@ import { HANDSHAKE_TIMEOUT, authenticationNames, checkAuthentication, deliverThe
 import type { Authentication, AuthenticationOptions } from './steps.ts'
 import { AuthenticationError, TimeoutError, invalidArgumentType, invalidState } from '../base/errors.ts'
 import { Queue } from '../base/queue.ts'
+import { callUncaught } from '../base/uncaught.ts'
 import { startTimer } from '../base/limits.ts'
 import { checkTimeout } from '../base/arguments.ts'
 import type { Names } from '../base/arguments.ts'
@@ -118,13 +119,7 @@ function verifySync(verifyPeer: VerifyPeer, credentials: PeerCredentials | undef
 
 /** Tells who asked; what that throws is neither the handshake's nor the listener's, but an uncaught exception. */
 function tell(onError: OnHandshakeError, error: Error, from: HandshakePeer): void {
-  try {
-    onError(error, from)
-  } catch (thrown) {
-    queueMicrotask(() => {
-      throw thrown
-    })
-  }
+  callUncaught(() => onError(error, from))
 }
 
 /** The handshakes of a listener, side by side, and the connections that are through but not accepted yet. */

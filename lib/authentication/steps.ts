@@ -113,6 +113,11 @@ export function* deliverChallenge(authentication: Authentication): Handshake {
   yield { send: WELCOME }
 }
 
+/** Whether a message asks for a proof of the key. */
+export function isChallenge(message: Buffer): boolean {
+  return message.subarray(0, CHALLENGE.length).equals(CHALLENGE)
+}
+
 /** What a listener sends first, unless it wants nothing of this client. */
 function* firstMessage(): Generator<HandshakeStep, Buffer, Buffer> {
   try {
@@ -126,7 +131,7 @@ function* firstMessage(): Generator<HandshakeStep, Buffer, Buffer> {
 /** Proves the key to the peer. Python's `answer_challenge`. */
 export function* answerChallenge(authentication: Authentication): Handshake {
   const challenge = yield* firstMessage()
-  if (!challenge.subarray(0, CHALLENGE.length).equals(CHALLENGE)) {
+  if (!isChallenge(challenge)) {
     throw new AuthenticationError('The peer sent no challenge: it may have no authKey')
   }
   const message = challenge.subarray(CHALLENGE.length)

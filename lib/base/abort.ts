@@ -1,18 +1,11 @@
+import { callUncaught } from './uncaught.ts'
+
 /** Who waits for each signal: one listener for all, as Node warns of more than ten. */
 const waiting = new WeakMap<object, Set<() => void>>()
 
 function dispatch(this: unknown): void {
   const callbacks = waiting.get(this as object) ?? []
-  for (const callback of callbacks) {
-    try {
-      callback()
-    } catch (error) {
-      // Uncaught, but the others have theirs to hear.
-      queueMicrotask(() => {
-        throw error
-      })
-    }
-  }
+  for (const callback of callbacks) callUncaught(callback)
 }
 
 /** Calls back when the signal is aborted; returns how to take that back. */

@@ -1,3 +1,4 @@
+import { isChallenge } from '../authentication/steps.ts'
 import { AuthenticationError, CodedError, invalidArgumentType, invalidArgumentValue } from '../base/errors.ts'
 
 /**
@@ -51,14 +52,13 @@ export function decode(codec: CustomCodec, data: Buffer): unknown {
   }
 }
 
-const CHALLENGE = '#CHALLENGE#'
 /** The first byte of what Python's pickle makes. */
 const PICKLE = 0x80
 /** Bytes of a message that its error shows. */
 const SHOWN = 24
 
 function undecodable(data: Buffer, cause: unknown): Error {
-  if (data.toString('latin1', 0, CHALLENGE.length) === CHALLENGE) {
+  if (isChallenge(data)) {
     return new AuthenticationError('The peer wants authentication: connect with its authKey', { cause })
   }
   const message =

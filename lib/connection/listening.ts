@@ -6,7 +6,7 @@ import { checkConnectionOptions, connectionNames } from '../channel/options.ts'
 import type { ConnectionOptions } from '../channel/options.ts'
 import type { FdLike } from '../descriptors/fd-like.ts'
 import { isListener } from '../descriptors/kind.ts'
-import { OwnedFd, adopting } from '../descriptors/owned-fd.ts'
+import { BACKLOG, OwnedFd, adopting } from '../descriptors/owned-fd.ts'
 import { checkCode, native } from '../native/binding.ts'
 import { realm } from '../native/environment.ts'
 import { Accepting } from './accepting.ts'
@@ -53,9 +53,6 @@ const listenNames: Names<ListenerOptions> = {
   unlinkOnExit: true,
   replaceStale: true,
 }
-
-/** Connections the kernel queues where nothing else is asked for, as many as Node has it queue. */
-const BACKLOG = 511
 
 interface ListenSettings extends AcceptSettings {
   /** Undefined where none is given. */

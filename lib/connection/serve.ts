@@ -4,6 +4,7 @@ import type { Names } from '../base/arguments.ts'
 import { invalidArgumentType } from '../base/errors.ts'
 import { show } from '../base/inspect.ts'
 import { startTimer } from '../base/limits.ts'
+import { callUncaught } from '../base/uncaught.ts'
 import { originOf } from '../channel/channel.ts'
 import type { Accepting } from './accepting.ts'
 import { channelOf } from './connection.ts'
@@ -176,13 +177,7 @@ class Serving<Value> {
   #tell(error: Error, connection?: Connection<Value>): void {
     const { onError } = this.#settings
     if (onError !== undefined) {
-      try {
-        onError(error, connection)
-      } catch (thrown) {
-        queueMicrotask(() => {
-          throw thrown
-        })
-      }
+      callUncaught(() => onError(error, connection))
     } else if (connection === undefined) {
       this.#accepting.warn(error)
     } else if (!this.#warned) {

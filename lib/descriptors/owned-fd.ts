@@ -80,7 +80,7 @@ const endOfTurn = Promise.resolve()
 const { closeDescriptor } = hot
 
 /** Connections that the kernel queues for a server, as many as Node has it queue. */
-const BACKLOG = 511
+export const BACKLOG = 511
 
 const collected = new FinalizationRegistry<number>((fd) => {
   closeDescriptor(fd)

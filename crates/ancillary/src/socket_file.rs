@@ -35,7 +35,7 @@ pub fn bind_file(socket: BorrowedFd<'_>, path: &Path, mode: Option<u32>) -> Resu
         identity: Some(identity),
     };
     if let Some(mode) = mode {
-        fs::set_permissions(&file.path, Permissions::from_mode(mode)).map_err(|error| Error::io("chmod", &error))?;
+        set_mode(&file.path, mode)?;
     }
     Ok(file)
 }
@@ -52,11 +52,11 @@ pub fn file_of(socket: BorrowedFd<'_>, mode: Option<u32>) -> Result<Option<Socke
     let path = std::path::absolute(OsStr::from_bytes(&path)).map_err(|error| Error::io("lstat", &error))?;
     let identity = match identity("lstat", &path) {
         Ok(identity) => identity,
-        Err(error) if matches!(error.errno(), Errno::ENOENT | Errno::ENOTDIR | Errno::ENOTSOCK) => return Ok(None),
+        Err(error) if is_missing(error) => return Ok(None),
         Err(error) => return Err(error),
     };
     if let Some(mode) = mode {
-        fs::set_permissions(&path, Permissions::from_mode(mode)).map_err(|error| Error::io("chmod", &error))?;
+        set_mode(&path, mode)?;
     }
     Ok(Some(SocketFile {
         path,
@@ -140,12 +140,21 @@ fn identity(syscall: &'static str, path: &Path) -> Result<Identity> {
     })
 }
 
+/// Whether there is no socket file at a path, as [`identity`] tells it.
+fn is_missing(error: Error) -> bool {
+    matches!(error.errno(), Errno::ENOENT | Errno::ENOTDIR | Errno::ENOTSOCK)
+}
+
+fn set_mode(path: &Path, mode: u32) -> Result<()> {
+    fs::set_permissions(path, Permissions::from_mode(mode)).map_err(|error| Error::io("chmod", &error))
+}
+
 fn unlink(path: &Path, ours: Identity) -> Result<bool> {
     match identity("unlink", path) {
         Ok(found) if found == ours => {}
         // Gone, or somebody else's by now.
         Ok(_) => return Ok(false),
-        Err(error) if matches!(error.errno(), Errno::ENOENT | Errno::ENOTDIR | Errno::ENOTSOCK) => return Ok(false),
+        Err(error) if is_missing(error) => return Ok(false),
         Err(error) => return Err(error),
     }
     match fs::remove_file(path) {

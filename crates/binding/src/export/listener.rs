@@ -65,7 +65,8 @@ pub fn listen_internet(realm: u32, host: String, port: u16, backlog: i32) -> Res
     })
 }
 
-/// Takes over a listening socket that JavaScript holds, whose file is given the mode, and removed where that is asked for: a watch, or a code with the descriptor left where it was.
+/// Takes over a listening socket that JavaScript holds, whose file is given the mode, and removed where that is asked for:
+/// a watch, or a code with the descriptor left where it was.
 #[napi(catch_unwind)]
 pub fn listen_descriptor(realm: u32, fd: i32, options: SocketFileOptions, backlog: Option<i32>) -> Result<i32> {
     let settings = options.into();
